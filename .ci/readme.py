@@ -1,7 +1,7 @@
 """Write README.md from nbs/index.ipynb and the address of settings.ini into all notebooks; with --check, only compare.
 
 In index.ipynb `{user}`, `{repo}`, `{branch}` and `{git_url}` are replaced by the values of settings.ini and
-`{notebooks}` by a table of the numbered notebooks.
+`{notebooks}` by a table of the numbered notebooks. Of a cell that begins with `#| echo: false` only the output is taken.
 """
 import re
 import sys
@@ -15,13 +15,14 @@ root = Path(__file__).resolve().parents[1]
 config = ConfigParser(delimiters=['='])
 config.read(root/'settings.ini', encoding='utf-8')
 address = {key: config['DEFAULT'][key] for key in ('user', 'repo', 'branch', 'git_url')}
+version = config['DEFAULT']['version']
 colab = 'https://colab.research.google.com/github/{user}/{repo}/blob/{branch}/nbs/'.format(**address)
 
 
 def addressed(text: str) -> str:
-    "Point the Colab links and `git+https` installs of a notebook at the repository of settings.ini"
+    "Point the Colab links and `git+https` installs of a notebook at the repository and version of settings.ini"
     text = re.sub(r'https://colab\.research\.google\.com/github/[^/\s]+/[^/\s]+/blob/[^/\s]+/nbs/', colab, text)
-    return re.sub(r'git\+https://github\.com/[\w.-]+/[\w-]+', 'git+' + address['git_url'], text)
+    return re.sub(r'git\+https://github\.com/[\w.-]+/[\w.-]+(?:@v[\d.]+)?', f'git+{address["git_url"]}@v{version}', text)
 
 
 def row(path: Path) -> str:
@@ -38,7 +39,9 @@ def readme() -> str:
     notebook = nbformat.read(root/'nbs/index.ipynb', as_version=4)
     notebook.metadata.language_info = {'name': 'python'}  # nbdev_clean drops it; the fences need it
     notebook.cells = [cell for cell in notebook.cells if not re.match(r'#\|\s*hide\b', cell.source)]
-    for cell in notebook.cells: cell.source = re.sub(r'(?m)\A(#\|.*\n?)+', '', cell.source)
+    for cell in notebook.cells:
+        if re.match(r'#\|\s*echo:\s*false\b', cell.source): cell.metadata.transient = {'remove_source': True}
+        cell.source = re.sub(r'(?m)\A(#\|.*\n?)+', '', cell.source)
     text, resources = MarkdownExporter().from_notebook_node(notebook)
     assert not resources['outputs'], 'index.ipynb must link figures from images/, not embed them'
     table = ['| notebook | what it is | run it |', '| --- | --- | --- |', *map(row, sorted((root/'nbs').glob('[0-9]*.ipynb')))]

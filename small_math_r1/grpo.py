@@ -4,11 +4,9 @@
 
 # %% auto #0
 __all__ = ['GRPO_NORMALIZATIONS', 'rl_rows', 'AdjustedGRPOConfig', 'shuffled_rewards', 'encode_pictures_once',
-           'AdjustedGRPOTrainer', 'last_complete_checkpoint', 'train_grpo']
+           'AdjustedGRPOTrainer', 'train_grpo']
 
-# %% ../nbs/09_grpo.ipynb #3d3ae7a1
-import json
-import re
+# %% ../nbs/09_grpo.ipynb #1f6b6552
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,6 @@ from types import MethodType
 
 import datasets
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, ProgressCallback
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -27,7 +24,8 @@ from trl import GRPOConfig, GRPOTrainer
 from .advantages import group_token_weights
 from .answers import messages
 from .files import write_metrics
-from .problems import Problem, open_picture
+from .models import TUNINGS, ResumableWeights, last_complete_checkpoint
+from .problems import Problem, ProblemError, open_picture
 from .rewards import accuracy_reward, format_reward, make_structured_reward
 
 # %% ../nbs/09_grpo.ipynb #c3cb7dc9
@@ -55,7 +53,7 @@ def rl_rows(
     if any(problem.image for problem in problems): columns['images'] = [[problem.image] if problem.image else [] for problem in problems]
     return datasets.Dataset.from_dict(columns).with_transform(_open_pictures)
 
-# %% ../nbs/09_grpo.ipynb #0026daa0
+# %% ../nbs/09_grpo.ipynb #84d909a6
 GRPO_NORMALIZATIONS = ('group', 'trl')
 
 @dataclass
@@ -64,11 +62,13 @@ class AdjustedGRPOConfig(GRPOConfig):
     normalization: str = field(default='group', metadata={'help': "'group': a question's loss is divided by the tokens of its own "
                                "completions; 'trl': leave `loss_type` as TRL implements it."})
     reward: str = field(default='safe', metadata={'help': 'Variant of the structured reward: safe, paper or seed.'})
+    tuning: str = field(default='full', metadata={'help': 'What is trained: full, lora or qlora.'})
     shuffle_rewards: bool = field(default=False, metadata={'help': "Deal each group's rewards out at random? A control: nothing can be learnt from them."})
 
     def __post_init__(self):
         if self.normalization not in GRPO_NORMALIZATIONS:
             raise ValueError(f'`normalization` must be one of {GRPO_NORMALIZATIONS}, got {self.normalization!r}')
+        if self.tuning not in TUNINGS: raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
         make_structured_reward(self.reward)     # an unknown variant is refused here
         if self.normalization == 'group' and self.loss_type != 'dapo':
             raise ValueError(f"`loss_type` must be 'dapo' with `normalization` 'group', got {self.loss_type!r}: "
@@ -116,18 +116,13 @@ def encode_pictures_once(
     for module in model.modules():
         if isinstance(module, Qwen2_5_VLModel): module.get_image_features = MethodType(_encode_distinct, module)
 
-# %% ../nbs/09_grpo.ipynb #17f97bd0
-class AdjustedGRPOTrainer(GRPOTrainer):
+# %% ../nbs/09_grpo.ipynb #e1e4810b
+class AdjustedGRPOTrainer(ResumableWeights, GRPOTrainer):
     "TRL's `GRPOTrainer` for an `AdjustedGRPOConfig`"
     def __init__(self, *args: object, **kwargs: object):
         super().__init__(*args, **kwargs)
         if not isinstance(self.args, AdjustedGRPOConfig): raise TypeError(f'`args` must be an AdjustedGRPOConfig, got {type(self.args).__name__}')
         encode_pictures_once(self.model)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: PreTrainedModel | None = None):
-        if model is not None or isinstance(self.model, PeftModel): return super()._load_from_checkpoint(resume_from_checkpoint, model)
-        saved = type(self.model).from_pretrained(resume_from_checkpoint, dtype=self.model.dtype)
-        self.model.load_state_dict(saved.state_dict())      # Transformers 5 would skip every weight that saving renames
 
     def _tokenize_prompts(self, prompts: list) -> tuple:
         prompt_ids, images, fields = super()._tokenize_prompts(prompts)
@@ -153,18 +148,7 @@ class AdjustedGRPOTrainer(GRPOTrainer):
         output['advantages'] = output['advantages']*weights[first:first + len(num_tokens)]
         return output
 
-# %% ../nbs/09_grpo.ipynb #c9756287
-def last_complete_checkpoint(
-    output_dir: str | Path, # Folder of a run, which may not exist yet
-) -> str | None: # Path of the checkpoint, None if there is none
-    "Find the latest checkpoint that was written to its end"
-    steps = {int(m[1]): folder for folder in Path(output_dir).glob('checkpoint-*') if (m := re.fullmatch(r'checkpoint-(\d+)', folder.name))}
-    for step in sorted(steps, reverse=True):
-        try: state = json.loads((steps[step]/'trainer_state.json').read_text(encoding='utf-8'))
-        except (OSError, ValueError): continue
-        if state['global_step'] == step: return str(steps[step])
-
-# %% ../nbs/09_grpo.ipynb #20957cc3
+# %% ../nbs/09_grpo.ipynb #66a75b5b
 class _RewardBar(ProgressCallback):
     "Progress bar with the mean reward and the mean length of a completion"
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -182,6 +166,10 @@ def train_grpo(
     resume: bool = True, # Go on from the last complete checkpoint, if there is one?
 ) -> list[dict]: # Training log, one row per `logging_steps`
     "Train a model on its own answers to problems"
+    questions = config.generation_batch_size//config.num_generations
+    if len(problems) < questions:
+        raise ProblemError(f'`problems` must hold at least the {questions} questions of one step, got {len(problems)}: lower '
+                         '`per_device_train_batch_size` or `gradient_accumulation_steps`, or raise `num_generations`')
     if reward_funcs is None:
         reward_funcs = [make_structured_reward(config.reward), accuracy_reward, format_reward]
         config.reward_weights = config.reward_weights or [1., 0., 0.]   # accuracy and format are only watched

@@ -84,7 +84,7 @@ def data_uri(
     "A picture as an address that holds it"
     return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
 
-# %% ../nbs/10d_pages.ipynb #740e354c
+# %% ../nbs/10d_pages.ipynb #af9e53af
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = '''
 :root { color-scheme: light dark; --ground: #fbfbfa; --box: #fff; --text: #1c1d1f; --soft: #595c61; --line: #d9dadc; --right: #1a6b2a; --wrong: #a31d1d; --link: #1d5a99 }
@@ -107,13 +107,13 @@ caption { text-align: left; padding: .6rem .75rem; font-size: .875rem } caption 
 th, td { text-align: left; padding: .4rem .75rem; border-top: 1px solid var(--line); vertical-align: top; white-space: nowrap } tbody th { font-weight: 500; min-width: 6rem; max-width: 18rem; white-space: normal }
 th:first-child { position: sticky; left: 0; background: var(--box) } thead th { font-size: .825rem; vertical-align: bottom } td small { display: block; color: var(--soft); font-size: .8rem }
 .together { white-space: nowrap } .key { display: inline-block; width: .75em; height: .75em; margin-right: .4em; border: 1px solid } .base { background: #c4c4c4; border-color: #6e6e6e } .sft { background: #e08214; border-color: #9a4f00 } .grpo { background: #2a6fab; border-color: #0b3a66 }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1.25rem; margin: 1rem 0; align-items: start } .figures > .scroll { margin: 0 }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 1.25rem; margin: 1rem 0; align-items: start } .figures > .scroll { margin: 0 } .figures :is(th, td) { padding: .4rem .55rem; font-size: .85rem } .figures th { white-space: normal }
 figure { margin: 0; max-width: 42rem } figure img { display: block; width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: .4rem } figcaption { font-size: .875rem; padding-top: .4rem }
 .card { display: grid; grid-template-columns: 12rem minmax(0, 1fr); gap: 1.25rem; background: var(--box); border: 1px solid var(--line); border-radius: .4rem; padding: 1rem; margin: 1rem 0 }
 .card > img { width: 100%; height: auto; background: #fff; border: 1px solid var(--line) } .pixels { image-rendering: pixelated }
 @media (max-width: 40rem) { .card { grid-template-columns: minmax(0, 1fr) } .card > img { max-width: 12rem } }
 pre { margin: .25rem 0 .75rem; padding: .6rem .75rem; max-height: 14rem; overflow: auto; background: var(--ground); border: 1px solid var(--line); border-radius: .3rem; font: .85rem/1.45 ui-monospace, "Liberation Mono", monospace; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; direction: ltr }
-.verdict-line { margin: .5rem 0 0 } .verdict-line > span { margin-right: .75rem } .right { color: var(--right) } .wrong { color: var(--wrong) }
+.verdict-line { margin: .5rem 0 0 } .verdict-line > span { display: inline-block; margin-right: .75rem } .right { color: var(--right) } .wrong { color: var(--wrong) }
 .control { border: 1px solid var(--line); border-radius: .2rem; padding: 0 .2em; color: var(--wrong); font-size: .85em }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3rem 1.25rem; margin: .75rem 0 } dt { color: var(--soft) } dd { margin: 0 } details { margin: .75rem 0 } summary { cursor: pointer }
 @media (max-width: 30rem) { dl { grid-template-columns: minmax(0, 1fr); gap: 0 } dd { margin-bottom: .5rem } h1 { font-size: 1.45rem } .verdict { padding: .5rem .9rem } .verdict .headline { font-size: 1.1rem } }

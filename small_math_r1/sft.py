@@ -5,18 +5,16 @@
 # %% auto #0
 __all__ = ['sft_rows', 'SFTStageConfig', 'train_sft']
 
-# %% ../nbs/06_sft.ipynb #f1654363
+# %% ../nbs/06_sft.ipynb #62108889
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import datasets
-from transformers import PreTrainedModel, ProcessorMixin, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from .answers import completion_text, messages
-from .models import TUNINGS
+from .models import TUNINGS, ResumableWeights, last_complete_checkpoint
 from .problems import Problem
 
 # %% ../nbs/06_sft.ipynb #b2228ec0
@@ -48,7 +46,9 @@ class SFTStageConfig(SFTConfig):
         if self.tuning not in TUNINGS: raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
         super().__post_init__()
 
-# %% ../nbs/06_sft.ipynb #9ede3dab
+# %% ../nbs/06_sft.ipynb #fb7a2ff2
+class _Trainer(ResumableWeights, SFTTrainer): pass
+
 def train_sft(
     model: PreTrainedModel, # Full, or with a trainable adapter
     processor: ProcessorMixin,
@@ -59,7 +59,7 @@ def train_sft(
 ) -> list[dict]: # Training log, one row per `logging_steps`
     "Fine-tune a model on the traces of problems"
     rows = sft_rows(problems)
-    trainer = SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=processor, callbacks=list(callbacks))
-    checkpoint = get_last_checkpoint(config.output_dir) if Path(config.output_dir).is_dir() else None
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer = _Trainer(model=model, args=config, train_dataset=rows, processing_class=processor, callbacks=list(callbacks))
+    if config.disable_tqdm: trainer.remove_callback(PrinterCallback)     # silent means silent; the log is returned
+    trainer.train(resume_from_checkpoint=last_complete_checkpoint(config.output_dir))
     return [row for row in trainer.state.log_history if 'loss' in row]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'LEVELS', 'LETTERS', 'OPERATIONS', 'COLOURS', 'SHAPES', 'GRID', 'DIRECTIONS', 'SPLITS', 'DRAW', 'SIZE',
-           'DrawnProblem', 'count_shapes', 'draw_counting', 'draw_relations', 'draw_geometry', 'split_of',
+           'PATCH', 'DrawnProblem', 'count_shapes', 'draw_counting', 'draw_relations', 'draw_geometry', 'split_of',
            'draw_problems', 'picture', 'Teacher', 'Lesson', 'teach', 'to_problem']
 
 # %% ../nbs/02_worlds.ipynb #bfbee2c3
@@ -244,7 +244,7 @@ def draw_problems(
         if split_of(problem) == split: problems.setdefault(problem.key, problem)
     return list(problems.values())
 
-# %% ../nbs/02_worlds.ipynb #a5404a28
+# %% ../nbs/02_worlds.ipynb #812cab94
 SIZE = 112
 _GLYPHS = {
     '0': '01110 10001 10011 10101 11001 10001 01110', '1': '00100 01100 00100 00100 00100 00100 01110',
@@ -255,15 +255,12 @@ _GLYPHS = {
     'A': '01110 10001 10001 11111 10001 10001 10001', 'B': '11110 10001 10001 11110 10001 10001 11110',
     'C': '01110 10001 10000 10000 10000 10001 01110', 'D': '11100 10010 10001 10001 10001 10010 11100'}
 
-def _write(draw: ImageDraw.ImageDraw, text: str, x: int, y: int, scale: int = 2, fill=(20, 20, 20)):
-    "Write text with its centre at x, y"
-    left, top = x - (6 * len(text) - 1) * scale // 2, y - 7 * scale // 2
-    for i, letter in enumerate(text):
-        for row, bits in enumerate(_GLYPHS[letter].split()):
-            for column, bit in enumerate(bits):
-                if bit == '1':
-                    px, py = left + (6 * i + column) * scale, top + row * scale
-                    draw.rectangle((px, py, px + scale - 1, py + scale - 1), fill=fill)
+def _write(draw: ImageDraw.ImageDraw, letter: str, left: int, top: int, *, scale: int = 2, fill: tuple = (20, 20, 20)):
+    for row, bits in enumerate(_GLYPHS[letter].split()):
+        for column, bit in enumerate(bits):
+            if bit == '1':
+                x, y = left + column * scale, top + row * scale
+                draw.rectangle((x, y, x + scale - 1, y + scale - 1), fill=fill)
 
 def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.Random):
     for row, column, colour, shape in shapes:
@@ -274,37 +271,45 @@ def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.R
         elif shape == 'square': draw.rectangle(box, **look)
         else: draw.polygon([(x, y - radius), (x + radius, y + radius), (x - radius, y + radius)], **look)
 
-# %% ../nbs/02_worlds.ipynb #814292ef
+# %% ../nbs/02_worlds.ipynb #6f933fb3
+PATCH = 14
+
 def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, values: Sequence[int], rng: random.Random):
-    dx, dy = rng.randint(-3, 3), rng.randint(-3, 3)
     flip_x, flip_y = orientation in ('mirrored', 'turned'), orientation in ('flipped', 'turned')
-    def at(x, y): return (SIZE - x if flip_x else x) + dx, (SIZE - y if flip_y else y) + dy
-    def line(*points): draw.line([at(*p) for p in points], fill=(30, 60, 140), width=2)
-    def value(number, x, y): _write(draw, str(number), *at(x, y))
+    def at(x, y): return SIZE - x if flip_x else x, SIZE - y if flip_y else y
+    def line(*points): draw.line([at(*point) for point in points], fill=(30, 60, 140), width=2)
+    def value(number, column, row): # Patch of the first digit
+        digits = str(number)
+        column, row = 8 - column - len(digits) if flip_x else column, 7 - row if flip_y else row
+        for i, digit in enumerate(digits): _write(draw, digit, PATCH * (column + i) + 2, PATCH * row)
     def names(*points):
-        for name, point in zip(LETTERS, points): _write(draw, name, *at(*point), scale=1, fill=(150, 60, 20))
+        for name, point in zip(LETTERS, points):
+            x, y = at(*point)
+            _write(draw, name, x - 2, y - 3, scale=1, fill=(150, 60, 20))
     if figure == 'segment':
-        line((12, 60), (100, 60))
-        middle = 56 + rng.randint(-8, 8)
-        for x in (12, middle, 100): line((x, 55), (x, 65))
-        names((12, 75), (middle, 75), (100, 75))
-        value(values[0], (12 + middle) // 2, 42); value(values[1], (middle + 100) // 2, 42)
-    elif figure in ('triangle', 'angles'):
-        a, b, c = (10, 90), (102, 90), (50 + rng.randint(-8, 12), 22)
-        line(a, b, c, a)
-        names((6, 98), (106, 98), (c[0], 13))
-        if figure == 'triangle':
-            value(values[0], 56, 101); value(values[1], (b[0] + c[0]) // 2 + 14, 52); value(values[2], (a[0] + c[0]) // 2 - 14, 52)
-        else:
-            value(values[0], 41, 80); value(values[1], 72, 80)
+        middle = 56 + rng.randint(-4, 4)
+        line((10, 66), (102, 66))
+        for x in (10, middle, 102): line((x, 61), (x, 71))
+        names((10, 80), (middle, 80), (102, 80))
+        value(values[0], 2, 3); value(values[1], 5, 3)
+    elif figure == 'triangle':
+        top = 56 + rng.randint(-4, 4)
+        line((14, 80), (98, 80), (top, 20), (14, 80))
+        names((6, 86), (106, 86), (top, 10))
+        value(values[0], 3, 6); value(values[1], 6, 3); value(values[2], 1, 3)
+    elif figure == 'angles':
+        top = 56 + rng.randint(-8, 8)
+        line((16, 88), (96, 88), (top, 18), (16, 88))
+        names((6, 86), (106, 86), (top, 9))
+        value(values[0], 0, 7); value(values[1], 6, 7)
     else:
-        left, top, right, bottom = 20, 26, 88, 82
+        left, top, right, bottom = 26, 26, 82, 67
         line((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-        names((12, 90), (96, 90), (96, 18), (12, 18))
-        value(values[0], 54, 96); value(values[1], 101, 54)
+        names((18, 74), (90, 74), (90, 18), (18, 18))
+        value(values[0], 3, 5); value(values[1], 6, 3)
         if figure == 'cut':
-            line((left, top + 26), (left + 26, top + 26), (left + 26, top))
-            value(values[2], left + 13, top + 13)
+            line((left, 45), (45, 45), (45, top))
+            value(values[2], 2, 2)
 
 def picture(
     problem: DrawnProblem,
