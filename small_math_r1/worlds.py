@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'LEVELS', 'LETTERS', 'OPERATIONS', 'COLOURS', 'SHAPES', 'GRID', 'DIRECTIONS', 'SPLITS', 'DRAW', 'SIZE',
-           'PATCH', 'DrawnProblem', 'count_shapes', 'draw_counting', 'draw_relations', 'draw_geometry', 'split_of',
-           'draw_problems', 'picture', 'Teacher', 'Lesson', 'teach', 'to_problem']
+           'PATCH', 'SHADE', 'DrawnProblem', 'count_shapes', 'draw_counting', 'draw_relations', 'draw_geometry',
+           'split_of', 'draw_problems', 'picture', 'Teacher', 'Lesson', 'teach', 'to_problem']
 
 # %% ../nbs/02_worlds.ipynb #bfbee2c3
 import hashlib
@@ -271,7 +271,7 @@ def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.R
         elif shape == 'square': draw.rectangle(box, **look)
         else: draw.polygon([(x, y - radius), (x + radius, y + radius), (x - radius, y + radius)], **look)
 
-# %% ../nbs/02_worlds.ipynb #6f933fb3
+# %% ../nbs/02_worlds.ipynb #b2e5c349
 PATCH = 14
 
 def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, values: Sequence[int], rng: random.Random):
@@ -311,13 +311,19 @@ def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, value
             line((left, 45), (45, 45), (45, top))
             value(values[2], 2, 2)
 
+SHADE = 6
+
 def picture(
     problem: DrawnProblem,
 ) -> Image.Image: # RGB, `SIZE` by `SIZE` pixels
     "Draw the picture of a problem, the same pixels every time"
     rng = random.Random(problem.key)
-    image = Image.new('RGB', (SIZE, SIZE), (250, 250, 250))
+    image = Image.new('RGB', (SIZE, SIZE))
     draw = ImageDraw.Draw(image)
+    for row in range(0, SIZE, PATCH):
+        for column in range(0, SIZE, PATCH):
+            tint = (255 - SHADE * row // PATCH, 255, 255 - SHADE * column // PATCH)
+            draw.rectangle((column, row, column + PATCH - 1, row + PATCH - 1), fill=tint)
     kind, *rest = problem.scene
     if kind == 'grid': _draw_grid(draw, rest, rng)
     else: _draw_figure(draw, kind, rest[0], rest[1:], rng)
