@@ -141,13 +141,8 @@ def answers_match(
     reason = _judge(prediction, gold, problem_type, tuple(options))
     return None if reason == 'unusable gold' else reason == 'right'
 
-# %% ../nbs/04_answers.ipynb #a2454e78
+# %% ../nbs/04_answers.ipynb #31fc2329
 _SEARCHED = 50_000  # Characters from the end
-_PHRASE = re.compile(r'\banswers?\**\s*(?:is|are|would be|should be|must be|[:=])|答案\**\s*[是为:]|故选|应选', re.IGNORECASE)
-_MARKED_LETTER = re.compile(r'\b(?:option|choice)\s+\(?([A-Z])(?![A-Za-z])|\(([A-Z])\)|\*\*\(?([A-Z])(?![A-Za-z])'
-                            r'|^[ \t]*([A-Z])[ \t]*(?:[.)][ \t]*)?$', re.IGNORECASE | re.MULTILINE)
-_ANY_NUMBER = re.compile(rf'-?\\[dt]?frac\{{[^{{}}]*\}}\{{[^{{}}]*\}}|(?:(?<![\w)}}])[+-]\s?)?{DIGITS}(?:\s?/\s?{DIGITS})?(?:\s?\\?%)?')
-_MATH_MARK = re.compile(r'\\[()\[\]]|\$\$|\\.|\$', re.DOTALL)
 
 
 def _in_tags(text: str, truncated: bool) -> str | None:
@@ -158,6 +153,9 @@ def _in_tags(text: str, truncated: bool) -> str | None:
         if inside.strip(): return inside.strip()
     return None
 
+# %% ../nbs/04_answers.ipynb #e8813bda
+_PHRASE = re.compile(r'\banswers?\**\s*(?:is|are|would be|should be|must be|[:=])|答案\**\s*[是为:]|故选|应选', re.IGNORECASE)
+
 
 def _after_phrase(text: str) -> str | None:
     last = None
@@ -165,6 +163,10 @@ def _after_phrase(text: str) -> str | None:
     if last is None: return None
     line = text[last.end():].lstrip(' \t\r\n:*#').partition('\n')[0]
     return re.split(r'[.;。；](?:\s|$)|。', line, maxsplit=1)[0].strip() or None
+
+# %% ../nbs/04_answers.ipynb #6f4411f4
+_MATH_MARK = re.compile(r'\\[()\[\]]|\$\$|\\.|\$', re.DOTALL)
+_ANY_NUMBER = re.compile(rf'-?\\[dt]?frac\{{[^{{}}]*\}}\{{[^{{}}]*\}}|(?:(?<![\w)}}])[+-]\s?)?{DIGITS}(?:\s?/\s?{DIGITS})?(?:\s?\\?%)?')
 
 
 def _last_math(text: str) -> tuple[int, str] | None:  # Where it ends, and the inside
@@ -184,6 +186,16 @@ def _last_number(text: str) -> str | None:
     return text.strip() if len(text) <= 100 and read_number(plain_text(text)) else None
 
 
+def _last_formula(text: str) -> str | None:
+    if (math := _last_math(text)): return math[1]
+    text = text.strip()
+    return text if 0 < len(text) <= 100 and '\n' not in text else None
+
+# %% ../nbs/04_answers.ipynb #b4c9edd8
+_MARKED_LETTER = re.compile(r'\b(?:option|choice)\s+\(?([A-Z])(?![A-Za-z])|\(([A-Z])\)|\*\*\(?([A-Z])(?![A-Za-z])'
+                            r'|^[ \t]*([A-Z])[ \t]*(?:[.)][ \t]*)?$', re.IGNORECASE | re.MULTILINE)
+
+
 def _last_option(text: str, options: Sequence[str]) -> str | None:
     letters = {option[0] for option in options}
     marked = [letter for found in _MARKED_LETTER.finditer(text) if (letter := found[found.lastindex].upper()) in letters]
@@ -193,12 +205,6 @@ def _last_option(text: str, options: Sequence[str]) -> str | None:
     named = [text for text in texts if text and re.search(rf'(?<![\w.]){re.escape(text)}(?!\w|\.\w)', line)]
     if len(named) == 0 and (number := _last_number(line)) and option_letter(number, options): return number
     return named[0] if len(named) == 1 else None
-
-
-def _last_formula(text: str) -> str | None:
-    if (math := _last_math(text)): return math[1]
-    text = text.strip()
-    return text if 0 < len(text) <= 100 and '\n' not in text else None
 
 # %% ../nbs/04_answers.ipynb #a03d892d
 def extract_flexible(

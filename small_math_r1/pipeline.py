@@ -7,7 +7,7 @@ __all__ = ['STAGE_CONFIGS', 'PROFILE_DEFAULTS', 'STAGES', 'CONTROLS', 'EvaluateC
            'run_stage', 'run_mix', 'run_sft', 'run_grpo', 'run_evaluate', 'run_controls', 'write_results', 'run_report',
            'RunConfig', 'check_disk', 'run', 'record_run']
 
-# %% ../nbs/11a_pipeline.ipynb #c48b4505
+# %% ../nbs/11a_pipeline.ipynb #bdcc1389
 import copy
 import dataclasses
 import difflib
@@ -24,7 +24,7 @@ from .evaluation import summarise
 from .files import finish_stage, open_stage, read_json, read_jsonl, run_manifest, sha256_file, stage_is_done, write_json, write_jsonl, write_metrics
 from .generation import Sampling, generate_completions
 from .grpo import AdjustedGRPOConfig, train_grpo
-from .mixing import MixConfig, mix
+from .mixing import MixConfig, mix, read_parts
 from .models import Profile, check_model, get_profile, load_model, load_processor, save_model
 from .problems import Problem, read_problems
 from .reports import write_report
@@ -109,7 +109,7 @@ def run_stage(
     print(f'{stage}: {said} ({"finished before, " if done else ""}{summary["wall_s"]:.0f} s)', flush=True)
     return summary
 
-# %% ../nbs/11a_pipeline.ipynb #669272d7
+# %% ../nbs/11a_pipeline.ipynb #b6ba4893
 def _settings(config) -> dict:
     if dataclasses.is_dataclass(config) and not hasattr(config, 'output_dir'): return dataclasses.asdict(config)
     skipped = ('output_dir', 'logging_dir', 'run_name', 'disable_tqdm', 'hub_token', 'hub_model_id')
@@ -155,9 +155,10 @@ def _data_hash(options: StageOptions, part: str) -> str:
     return sha256_file(Path(options.out)/'data'/f'{part}.jsonl')[:16]
 
 def run_mix(options: StageOptions, config: MixConfig) -> dict:
-    "Write the problems of a run"
-    inputs = {'problems': sha256_file(config.problems)[:16]} if config.problems and Path(config.problems).is_file() else {}
-    return run_stage(options, 'data', {**_settings(config), 'inputs': inputs}, lambda folder: mix(config, folder))
+    "Write the problems of a run, once all of them were read and checked"
+    parts = read_parts(config)
+    inputs = {'problems': sha256_file(config.problems)[:16]} if config.problems else {}
+    return run_stage(options, 'data', {**_settings(config), 'inputs': inputs}, lambda folder: mix(config, folder, parts=parts))
 
 def run_sft(options: StageOptions, config: SFTStageConfig) -> dict:
     "Fine-tune the profile's base model on traces"

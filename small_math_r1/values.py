@@ -6,7 +6,7 @@
 __all__ = ['FULL_WIDTH', 'DIGITS', 'QUESTION_SECONDS', 'MAX_ANSWER_LENGTH', 'last_boxed', 'plain_text', 'read_number',
            'compare_values', 'is_usable_value']
 
-# %% ../nbs/03a_values.ipynb #ae4208ec
+# %% ../nbs/03a_values.ipynb #258a50f8
 import json
 import logging
 import os
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 
@@ -153,7 +154,7 @@ def read_number(
     if not re.fullmatch(r'[\w\s,.:;()\'"*-]*', before + after): return None
     return _number(found[0][0].strip())
 
-# %% ../nbs/03a_values.ipynb #5dbc9b7f
+# %% ../nbs/03a_values.ipynb #b827ba64
 QUESTION_SECONDS = 2.0  # Processor time of one comparison; the slowest honest one that we found takes 0.6 s
 _WALL_SECONDS = 60.0  # For a child that waits instead of computing, or a machine that is asleep
 _MEMORY_BYTES = 4 * 2**30  # Of address space, per child
@@ -168,11 +169,14 @@ def _math_verify(gold: str, prediction: str) -> dict:  # {'gold_parsed': …, 'e
 
 def _answer_questions(reply_to: int) -> None:  # In the child, until its input ends or the kernel ends it
     import resource  # Not on every system, and only the worker needs it
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    _, highest = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES if highest < 0 else min(_MEMORY_BYTES, highest), highest))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for line in iter(sys.stdin.buffer.readline, b''):
+        number, gold, prediction = json.loads(line)
+        os.write(reply_to, json.dumps({'taken': number}).encode() + b'\n')
         signal.setitimer(signal.ITIMER_PROF, QUESTION_SECONDS)
-        try: reply = _math_verify(**json.loads(line))
+        try: reply = _math_verify(gold, prediction)
         except Exception: reply = {'gold_parsed': False, 'equal': False}  # Math that it cannot take; that it works was seen before
         signal.setitimer(signal.ITIMER_PROF, 0)
         os.write(reply_to, json.dumps(reply).encode() + b'\n')
@@ -194,9 +198,10 @@ def _serve() -> None:  # The worker process
         if os.waitpid(child, 0)[1] == 0: break
         os.write(reply_to, b'{"stopped": true}\n')
 
-# %% ../nbs/03a_values.ipynb #363726bd
+# %% ../nbs/03a_values.ipynb #9f7fd6f3
 class _Worker:
     def __init__(self):
+        self.asked = 0
         self.process = subprocess.Popen(
             [sys.executable, '-c', 'from small_math_r1.values import _serve; _serve()'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, start_new_session=True, env=os.environ | {'PYTHONPATH': os.pathsep.join(path or os.getcwd() for path in sys.path)})
@@ -204,29 +209,36 @@ class _Worker:
         if error: raise RuntimeError(f'Math-Verify does not work here ({error}): run `pip install math-verify`, expressions cannot be graded without it')
 
     def _next_reply(self) -> dict | None:
-        timer = threading.Timer(_WALL_SECONDS, self.process.kill)  # The child sees its input end and goes too
+        timer = threading.Timer(_WALL_SECONDS, self._stop)
         timer.start()
         try: line = self.process.stdout.readline()
         finally: timer.cancel()
         return json.loads(line) if line.endswith(b'\n') else None
 
-    def ask(self, question: dict) -> dict | None:  # None if the worker is gone
+    def _stop(self) -> None:  # The server and its child
+        with suppress(ProcessLookupError): os.killpg(self.process.pid, signal.SIGKILL)
+
+    def ask(self, gold: str, prediction: str) -> dict | None:  # None if the worker is gone
+        self.asked, is_taken = self.asked + 1, False
         try:
-            self.process.stdin.write(json.dumps(question).encode() + b'\n')
+            self.process.stdin.write(json.dumps([self.asked, gold, prediction]).encode() + b'\n')
             self.process.stdin.flush()
         except BrokenPipeError: return None
-        return self._next_reply()
+        while (reply := self._next_reply()) is not None:
+            if is_taken: return reply
+            is_taken = reply == {'taken': self.asked}  # What comes before concerns an earlier question, or a child that was ended idle
+        return None
 
-
+# %% ../nbs/03a_values.ipynb #ca192f79
 class _Pool:
     def __init__(self): self.idle, self.places = deque(), threading.Semaphore(os.cpu_count() or 1)
 
-    def ask(self, question: dict) -> dict:
+    def ask(self, gold: str, prediction: str) -> dict:
         with self.places:
             for _ in range(2):  # A second worker, in case somebody ended the first while it was idle
                 try: worker = self.idle.pop()
                 except IndexError: worker = _Worker()
-                reply = worker.ask(question)
+                reply = worker.ask(gold, prediction)
                 if reply is not None:
                     self.idle.append(worker)
                     return reply
@@ -239,7 +251,7 @@ os.register_at_fork(after_in_child=_pool.__init__)  # A forked process must not 
 
 @lru_cache(maxsize=10_000)
 def _ask_math_verify(gold: str, prediction: str) -> dict:
-    return _pool.ask({'gold': gold, 'prediction': prediction})
+    return _pool.ask(gold, prediction)
 
 # %% ../nbs/03a_values.ipynb #991f7a0c
 MAX_ANSWER_LENGTH = 500  # Characters; the longest gold answer of MATH-500 has 53
