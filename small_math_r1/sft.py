@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['sft_rows', 'SFTStageConfig', 'train_sft']
 
-# %% ../nbs/06_sft.ipynb #62108889
+# %% ../nbs/06_sft.ipynb #4a59b6c7
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import datasets
-from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, ProgressCallback, TrainerCallback
+from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
 from trl import SFTConfig, SFTTrainer
 
 from .answers import completion_text, messages
@@ -46,8 +47,13 @@ class SFTStageConfig(SFTConfig):
         if self.tuning not in TUNINGS: raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
         super().__post_init__()
 
-# %% ../nbs/06_sft.ipynb #fb7a2ff2
+# %% ../nbs/06_sft.ipynb #607ae2c6
 class _Trainer(ResumableWeights, SFTTrainer): pass
+
+class _LossBar(ProgressCallback):
+    "Progress bar with the loss, in place of a printed line for each log"
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if self.training_bar is not None and 'loss' in (logs or {}): self.training_bar.set_postfix(loss=f"{float(logs['loss']):.2f}")
 
 def train_sft(
     model: PreTrainedModel, # Full, or with a trainable adapter
@@ -60,6 +66,7 @@ def train_sft(
     "Fine-tune a model on the traces of problems"
     rows = sft_rows(problems)
     trainer = _Trainer(model=model, args=config, train_dataset=rows, processing_class=processor, callbacks=list(callbacks))
-    if config.disable_tqdm: trainer.remove_callback(PrinterCallback)     # silent means silent; the log is returned
+    trainer.remove_callback(PrinterCallback if config.disable_tqdm else DEFAULT_PROGRESS_CALLBACK)
+    if not config.disable_tqdm: trainer.add_callback(_LossBar())
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(config.output_dir))
     return [row for row in trainer.state.log_history if 'loss' in row]
