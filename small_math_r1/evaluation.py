@@ -21,7 +21,7 @@ from .answers import GRADERS, REASONS, Verdict, grade, option_letter
 from .problems import Problem
 from .values import MAX_ANSWER_LENGTH, plain_text, read_number
 
-# %% ../nbs/10_evaluation.ipynb #3495060f
+# %% ../nbs/10_evaluation.ipynb #8bf7d858
 def wilson_interval(
     correct: int,  # Right answers
     n: int,  # Answers in all; with none, nothing is known
@@ -32,7 +32,7 @@ def wilson_interval(
     if not 0 <= correct <= n: raise ValueError(f'`correct` must be from 0 to `n`, got {correct} of {n}')
     if n == 0: return 0.0, 1.0
     low, high = proportion_confint(correct, n, alpha=1 - confidence, method='wilson')
-    return float(low), float(high)
+    return min(float(low), correct/n), max(float(high), correct/n)  # Rounding would leave 0 and 1 outside by 1e-18
 
 # %% ../nbs/10_evaluation.ipynb #8543a933
 def bootstrap_interval(
