@@ -79,12 +79,12 @@ class _Trainer(ResumableWeights, Trainer): pass
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 1500, # Optimizer steps, one batch each
+    num_steps: int = 4500, # Optimizer steps, one batch each
     num_describing: int = 400, # The first steps, in which pictures are only described
-    batch_size: int = 32, # Conversations in a batch
+    batch_size: int = 24, # Conversations in a batch
     learning_rate: float = 1.5e-3, # Peak
     seed: int = 0, # Of the weights and the stream
-    bf16: bool = True, # Autocast to bfloat16? A quarter faster where the CPU has it
+    bf16: bool = False, # Autocast to bfloat16? A quarter faster where the CPU has it, many times slower where not
 ) -> list[dict]: # Training log
     "Train a tiny Qwen2.5-VL from random weights on a stream of conversations"
     folder, began = Path(folder), time.time()

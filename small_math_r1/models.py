@@ -91,7 +91,7 @@ def train_tokenizer(
 
 # %% ../nbs/05_models.ipynb #2b57b77e
 INITIALIZER_RANGE = 0.08
-ROPE_THETA = 30.0
+ROPE_THETA = 10_000.0
 
 CHAT_TEMPLATE = '''{%- for message in messages -%}
 {{ '<|im_start|>' + message['role'] + '\\n' }}
