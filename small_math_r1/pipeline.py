@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from .controls import StopAfter, right_traces, swap_pictures
 from .evaluation import summarise
 from .files import finish_stage, open_stage, read_json, read_jsonl, run_manifest, sha256_file, stage_is_done, write_json, write_jsonl, write_metrics
@@ -269,7 +271,8 @@ def write_results(
         'temperature': config.temperature, 'model': Path(get_profile(options.profile).model).name, 'report': str(out/'report.html')}
     write_json(out/'results.json', results)
     stages = {path.parent.name: read_json(path) for path in sorted(out.glob('*/config.json'))}
-    write_json(out/'manifest.json', run_manifest(stages, seed=results['seed'], profile=options.profile, wall_s=results['wall_s'], peak_rss_mb=results['peak_rss_mb']))
+    facts = {key: results[key] for key in ('seed', 'profile', 'wall_s', 'peak_rss_mb')}
+    write_json(out/'manifest.json', run_manifest(stages, num_threads=torch.get_num_threads(), **facts))
     return results
 
 def run_report(options: StageOptions) -> Path: # Path of the HTML file
