@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AXES', 'BASE_TEACHER', 'BASE_STYLES', 'STYLE_WEIGHTS', 'describe', 'describe_line', 'count_turn', 'group_turn',
-           'lines_turn', 'where_turn', 'text_turn', 'answer_turn', 'conversations']
+           'lines_turn', 'where_turn', 'text_turn', 'options_turn', 'answer_turn', 'conversations']
 
 # %% ../nbs/04a_corpus.ipynb #d0461048
 import random
@@ -74,46 +74,50 @@ def where_turn(
     problem: DrawnProblem, # Of a family with a grid
     rng: random.Random,
 ) -> tuple[str, str]: # Question and answer
-    "Say in which line a shape stands that is there once; without one, count groups"
+    "Say in which lines up to three shapes stand that are there once; without one, count groups"
     looks = [shape[2:] for shape in problem.scene[1:]]
     single = [shape for shape in problem.scene[1:] if looks.count(shape[2:]) == 1]
     if not single: return group_turn(problem, rng)
-    shape, (axis, position) = rng.choice(single), rng.choice(AXES)
-    name = ' '.join(shape[2:])
-    return f'In which {axis} is the {name}?', f'{name} in {axis} {shape[position]}'
+    axis, position = rng.choice(AXES)
+    asked = [(' '.join(shape[2:]), shape[position]) for shape in rng.sample(single, rng.randint(1, min(3, len(single))))]
+    return f'In which {axis} is the {", the ".join(name for name, _ in asked)}?', ', '.join(f'{name} in {axis} {line}' for name, line in asked)
 
 # %% ../nbs/04a_corpus.ipynb #0d34d8ee
 def text_turn(
     rng: random.Random,
 ) -> tuple[str, str]: # Question and answer
-    "Calculate, or find the option that holds a number"
-    choice = rng.random()
-    if choice < 0.35:
-        operation = rng.choice([name for name in OPERATIONS if name != 'count'])
+    "Calculate"
+    if rng.random() < 0.5:
         problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
         while problem.operation == 'count': problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
         text = rng.choice([text for text, _ in OPERATIONS[problem.operation](problem.values) if text])
         return f'What is {text.split("=")[0]}?', text
-    if choice < 0.7:
-        a, b = rng.randint(0, 9), rng.randint(0, 9)
-        kind = rng.choice('+-*22as')
-        if kind == '+': text = f'{a}+{b}={a + b}'
-        elif kind == '-': text = f'{a + b}-{b}={a}'
-        elif kind == '*': text = f'{a}*{b}={a * b}'
-        elif kind == '2': text = f'2*{a + b}={2 * (a + b)}'
-        elif kind == 's': text = f'{9 * a + b}-{b * b}={9 * a + b - b * b}' if 9 * a + b >= b * b else f'{b}*{b}={b * b}'
-        else: text = f'{10 * a}+{10 * b}={10 * (a + b)}' if rng.random() < 0.5 else f'180-{10 * (a + b)}={180 - 10 * (a + b)}'
-        return f'What is {text.split("=")[0]}?', text
+    a, b = rng.randint(0, 9), rng.randint(0, 9)
+    kind = rng.choice('+-*22as')
+    if kind == '+': text = f'{a}+{b}={a + b}'
+    elif kind == '-': text = f'{a + b}-{b}={a}'
+    elif kind == '*': text = f'{a}*{b}={a * b}'
+    elif kind == '2': text = f'2*{a + b}={2 * (a + b)}'
+    elif kind == 's': text = f'{9 * a + b}-{b * b}={9 * a + b - b * b}' if 9 * a + b >= b * b else f'{b}*{b}={b * b}'
+    else: text = f'{10 * a}+{10 * b}={10 * (a + b)}' if rng.random() < 0.5 else f'180-{10 * (a + b)}={180 - 10 * (a + b)}'
+    return f'What is {text.split("=")[0]}?', text
+
+def options_turn(
+    rng: random.Random,
+) -> tuple[str, str]: # Question and answer
+    "Say which options hold given numbers, or which numbers given options hold"
     problem = DRAW['geometry'](rng.choice(LEVELS), rng)
-    options = '\n'.join(to_problem(problem).options)
-    wanted = rng.choice(problem.options)
-    return f'Which option is {wanted}?\n{options}', f'{wanted}, {LETTERS[problem.options.index(wanted)]}'
+    pairs = [(str(value), letter) for value, letter in zip(problem.options, LETTERS)]
+    what = rng.choice(('option', 'number'))
+    asked = rng.sample(pairs if what == 'option' else [pair[::-1] for pair in pairs], rng.choice((1, 4)))
+    question = f'Which {what} is {", ".join(given for given, _ in asked)}?'
+    return '\n'.join([question, *to_problem(problem).options]), '; '.join(f'{given}, {sought}' for given, sought in asked)
 
 # %% ../nbs/04a_corpus.ipynb #2f3b1d8e
-BASE_TEACHER = Teacher(early_stop=0.5, slip=0.25)
+BASE_TEACHER = Teacher(early_stop=0.5, slip=0.1)
 BASE_STYLES = ('{answer}', 'The answer is {answer}.', 'It is {answer}.', '{trace}. The answer is {answer}.',
                '{trace}. So it is {answer}.', ANSWER_OPEN + '{answer}' + ANSWER_CLOSE)
-STYLE_WEIGHTS = (0.2, 0.15, 0.15, 0.2, 0.2, 0.1)
+STYLE_WEIGHTS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.1)
 
 def answer_turn(
     problem: DrawnProblem,
@@ -128,17 +132,17 @@ def answer_turn(
 def conversations(
     *,
     seed: int | str, # Same seed, same stream
-    only_describe: bool = False, # Leave out every turn but the description?
+    only_describe: bool = False, # Leave out every turn but the description and the options?
 ) -> Iterator[tuple[Image.Image, list[tuple[str, str]]]]: # Picture and its turns, without end
     "Stream pictures of the base split with several turns about each"
     rng = random.Random(f'{seed}/corpus')
     while True:
         problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
         if split_of(problem) != 'base': continue
-        if only_describe: turns = [describe(problem)]
-        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem)] + [text_turn(rng) for _ in range(3)]
+        if only_describe: turns = [describe(problem), options_turn(rng)]
+        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), options_turn(rng), options_turn(rng)]
         else:
-            turns = [count_turn(problem, rng), lines_turn(problem, rng), rng.choice((group_turn, where_turn))(problem, rng),
-                     describe_line(problem, rng), answer_turn(problem, rng) if rng.random() < 0.5 else where_turn(problem, rng)]
+            turns = [count_turn(problem, rng), lines_turn(problem, rng), where_turn(problem, rng),
+                     rng.choice((group_turn, describe_line))(problem, rng), answer_turn(problem, rng)]
         rng.shuffle(turns)
         yield picture(problem), turns
