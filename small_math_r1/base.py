@@ -79,9 +79,9 @@ class _Trainer(ResumableWeights, Trainer): pass
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 4200, # Optimizer steps, one batch each
-    num_describing: int = 450, # The first steps, in which pictures are only described
-    batch_size: int = 24, # Conversations in a batch
+    num_steps: int = 4600, # Optimizer steps, one batch each
+    num_describing: int = 500, # The first steps, in which pictures are only described
+    batch_size: int = 16, # Conversations in a batch
     learning_rate: float = 1.5e-3, # Peak
     seed: int = 0, # Of the weights and the stream
     bf16: bool = False, # Autocast to bfloat16? A quarter faster where the CPU has it, many times slower where not

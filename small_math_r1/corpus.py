@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AXES', 'BASE_TEACHER', 'BASE_STYLES', 'STYLE_WEIGHTS', 'describe', 'describe_line', 'count_turn', 'group_turn',
-           'lines_turn', 'where_turn', 'text_turn', 'options_turn', 'answer_turn', 'conversations']
+           'lines_turn', 'where_turn', 'text_turn', 'options_turn', 'answer_turn', 'another_question', 'conversations']
 
 # %% ../nbs/04a_corpus.ipynb #d0461048
 import random
@@ -14,7 +14,7 @@ from PIL import Image
 
 from .answers import ANSWER_CLOSE, ANSWER_OPEN, prompt_text
 from .worlds import COLOURS, DIRECTIONS, DRAW, FAMILIES, GRID, LETTERS, LEVELS, OPERATIONS, SHAPES
-from .worlds import DrawnProblem, Teacher, count_shapes, picture, split_of, teach, to_problem
+from .worlds import DrawnProblem, Teacher, ask_counting, ask_relation, count_shapes, picture, split_of, teach, to_problem
 
 # %% ../nbs/04a_corpus.ipynb #c14102e1
 def describe(
@@ -122,11 +122,29 @@ STYLE_WEIGHTS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.1)
 def answer_turn(
     problem: DrawnProblem,
     rng: random.Random,
+    *,
+    instructed: bool = True, # Does the prompt say how to answer, as in training?
 ) -> tuple[str, str]: # Prompt and answer
-    "Ask the problem's own question and answer it as a base model might"
-    lesson = teach(problem, rng, teacher=BASE_TEACHER)
+    "Ask a problem's question and answer it as a base model might"
+    lesson, asked = teach(problem, rng, teacher=BASE_TEACHER), to_problem(problem)
     style = rng.choices(BASE_STYLES, STYLE_WEIGHTS)[0]
-    return prompt_text(to_problem(problem)), style.format(trace=lesson.trace, answer=lesson.answer)
+    prompt = prompt_text(asked) if instructed else '\n'.join([asked.question, *asked.options])
+    return prompt, style.format(trace=lesson.trace, answer=lesson.answer)
+
+def another_question(
+    shapes: tuple[tuple[int, int, str, str], ...], # Of a grid
+    rng: random.Random,
+) -> DrawnProblem: # Of the base split
+    "Ask something else about a grid"
+    looks = [shape[2:] for shape in shapes]
+    anchors = [(shape, direction) for shape in shapes if looks.count(shape[2:]) == 1 for direction, (axis, sign) in DIRECTIONS.items()
+               if shape[axis == 'column'] != (1 if sign < 0 else GRID)]
+    while True:
+        if anchors and rng.random() < 0.5:
+            asked = 'shapes' if rng.random() < 0.5 else f'{rng.choice(looks)[0]} shapes'
+            problem = ask_relation(shapes, *rng.choice(anchors), asked)
+        else: problem = ask_counting(shapes, rng.choice(LEVELS), rng)
+        if problem and split_of(problem) == 'base': return problem
 
 # %% ../nbs/04a_corpus.ipynb #afc026fa
 def conversations(
@@ -140,9 +158,10 @@ def conversations(
         problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
         if split_of(problem) != 'base': continue
         if only_describe: turns = [describe(problem), options_turn(rng)]
-        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), options_turn(rng), options_turn(rng)]
+        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), options_turn(rng), options_turn(rng), options_turn(rng)]
         else:
-            turns = [count_turn(problem, rng), lines_turn(problem, rng), where_turn(problem, rng),
-                     rng.choice((group_turn, describe_line))(problem, rng), answer_turn(problem, rng)]
+            others = [another_question(problem.scene[1:], rng) for _ in range(2)]
+            turns = [answer_turn(problem, rng), *(answer_turn(other, rng, instructed=False) for other in others), describe_line(problem, rng),
+                     lines_turn(problem, rng), rng.choice((count_turn, group_turn, where_turn))(problem, rng)]
         rng.shuffle(turns)
         yield picture(problem), turns

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'LEVELS', 'LETTERS', 'OPERATIONS', 'COLOURS', 'SHAPES', 'GRID', 'DIRECTIONS', 'SPLITS', 'DRAW', 'SIZE',
-           'PATCH', 'SHADE', 'DrawnProblem', 'count_shapes', 'draw_counting', 'draw_relations', 'draw_geometry',
-           'split_of', 'draw_problems', 'picture', 'Teacher', 'Lesson', 'teach', 'to_problem']
+           'PATCH', 'SHADE', 'DrawnProblem', 'count_shapes', 'ask_counting', 'draw_counting', 'ask_relation',
+           'draw_relations', 'draw_geometry', 'split_of', 'draw_problems', 'picture', 'Teacher', 'Lesson', 'teach',
+           'to_problem']
 
 # %% ../nbs/02_worlds.ipynb #bfbee2c3
 import hashlib
@@ -105,12 +106,12 @@ def count_shapes(
     return sum((not colour or c == colour[0]) and (kind == 'shapes' or k + 's' == kind) for _, _, c, k in shapes)
 
 # %% ../nbs/02_worlds.ipynb #4baa9c57
-def draw_counting(
+def ask_counting(
+    shapes: tuple[tuple[int, int, str, str], ...], # As `_place_shapes` gives them
     level: int, # 1 to 5
     rng: random.Random,
-) -> DrawnProblem:
-    "Draw a problem about how many coloured shapes there are"
-    shapes = _place_shapes(rng, rng.randint(*{1: (4, 9), 2: (5, 10), 3: (5, 11), 4: (7, 12), 5: (8, 13)}[level]))
+) -> DrawnProblem | None: # None where all shapes look alike and the level asks for two looks
+    "Ask how many shapes of a scene there are"
     def shuffled(position, words): # Those in the picture first
         there = {s[position] for s in shapes}
         return sorted(rng.sample(words, len(words)), key=lambda word: word not in there)
@@ -128,7 +129,7 @@ def draw_counting(
         question = f'Take away all {names[1]}. How many shapes are left?'
     elif level == 4:
         pairs = sorted({s[2:] for s in shapes})
-        if len(pairs) < 2: return draw_counting(level, rng)
+        if len(pairs) < 2: return None
         names = [f'{colour} {kind}s' for colour, kind in rng.sample(pairs, 2)]
         question = f'How many {names[0]} and {names[1]} are there in all?'
     else:
@@ -137,8 +138,35 @@ def draw_counting(
     return DrawnProblem(family='counting', level=level, scene=('grid', *shapes), question=question, operation=operation,
                         names=tuple(names), values=tuple(count_shapes(shapes, name) for name in names))
 
+def draw_counting(
+    level: int, # 1 to 5
+    rng: random.Random,
+) -> DrawnProblem:
+    "Draw a problem about how many coloured shapes there are"
+    shapes = _place_shapes(rng, rng.randint(*{1: (4, 9), 2: (5, 10), 3: (5, 11), 4: (7, 12), 5: (8, 13)}[level]))
+    return ask_counting(shapes, level, rng) or draw_counting(level, rng)
+
 # %% ../nbs/02_worlds.ipynb #26c23718
 DIRECTIONS = {'left of': ('column', -1), 'right of': ('column', 1), 'above': ('row', -1), 'below': ('row', 1)}
+
+def ask_relation(
+    shapes: tuple[tuple[int, int, str, str], ...], # As `_place_shapes` gives them
+    anchor: tuple[int, int, str, str], # The one of them that is there once
+    direction: str, # Key of `DIRECTIONS`
+    asked: str, # 'shapes' or 'red shapes'
+) -> DrawnProblem:
+    "Ask how many shapes of a scene stand on one side of another"
+    axis, sign = DIRECTIONS[direction]
+    position = 1 if axis == 'column' else 0
+    place = anchor[position]
+    lines = range(1, place) if sign < 0 else range(place + 1, GRID + 1)
+    values = tuple(count_shapes([s for s in shapes if s[position] == line], asked) for line in lines)
+    level = max(1, len(lines)) if asked == 'shapes' else max(4, len(lines) + 2)
+    return DrawnProblem(
+        family='relations', level=level, scene=('grid', *shapes),
+        question=f'How many {asked} are {direction} the {anchor[2]} {anchor[3]}?',
+        operation='count' if len(lines) == 1 else 'sum', names=tuple(f'{axis} {line}' for line in lines), values=values,
+        opening=f'{anchor[2]} {anchor[3]} in {axis} {place}')
 
 def draw_relations(
     level: int, # 1 to 5
@@ -150,20 +178,12 @@ def draw_relations(
     num_lines = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3}[level]
     place = num_lines + 1 if sign < 0 else GRID - num_lines
     shapes = list(_place_shapes(rng, rng.randint(7, 13)))
-    anchor = (rng.choice(list(COLOURS)), rng.choice(SHAPES))
+    look = (rng.choice(list(COLOURS)), rng.choice(SHAPES))
     other = rng.randint(1, GRID)
     cell = (other, place) if axis == 'column' else (place, other)
-    kept = [s for s in shapes if s[:2] != cell and s[2:] != anchor]
-    shapes = tuple(sorted([*kept, (*cell, *anchor)]))
-    asked = rng.choice(sorted({s[2] for s in kept} or {anchor[0]})) + ' shapes' if level >= 4 else 'shapes'
-    lines = range(1, place) if sign < 0 else range(place + 1, GRID + 1)
-    position = 1 if axis == 'column' else 0
-    values = tuple(count_shapes([s for s in shapes if s[position] == line], asked) for line in lines)
-    return DrawnProblem(
-        family='relations', level=level, scene=('grid', *shapes),
-        question=f'How many {asked} are {direction} the {anchor[0]} {anchor[1]}?',
-        operation='count' if num_lines == 1 else 'sum', names=tuple(f'{axis} {line}' for line in lines), values=values,
-        opening=f'{anchor[0]} {anchor[1]} in {axis} {place}')
+    kept = [s for s in shapes if s[:2] != cell and s[2:] != look]
+    asked = rng.choice(sorted({s[2] for s in kept} or {look[0]})) + ' shapes' if level >= 4 else 'shapes'
+    return ask_relation(tuple(sorted([*kept, (*cell, *look)])), (*cell, *look), direction, asked)
 
 # %% ../nbs/02_worlds.ipynb #459c6cf2
 def _options(
