@@ -8,7 +8,7 @@ __all__ = ['AXES', 'BASE_TEACHER', 'BASE_STYLES', 'STYLE_WEIGHTS', 'describe', '
 
 # %% ../nbs/04a_corpus.ipynb #d0461048
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
@@ -151,14 +151,16 @@ def conversations(
     *,
     seed: int | str, # Same seed, same stream
     only_describe: bool = False, # Leave out every turn but the description and the options?
+    families: Sequence[str] = FAMILIES, # To draw from, a name twice for twice as many
 ) -> Iterator[tuple[Image.Image, list[tuple[str, str]]]]: # Picture and its turns, without end
     "Stream pictures of the base split with several turns about each"
     rng = random.Random(f'{seed}/corpus')
     while True:
-        problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
+        problem = DRAW[rng.choice(families)](rng.choice(LEVELS), rng)
         if split_of(problem) != 'base': continue
         if only_describe: turns = [describe(problem), options_turn(rng)]
-        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), options_turn(rng), options_turn(rng), options_turn(rng)]
+        elif problem.scene[0] != 'grid':
+            turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), *(options_turn(rng) for _ in range(3))]
         else:
             others = [another_question(problem.scene[1:], rng) for _ in range(2)]
             turns = [answer_turn(problem, rng), *(answer_turn(other, rng, instructed=False) for other in others), describe_line(problem, rng),
