@@ -19,7 +19,6 @@ from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArgum
 from .corpus import conversations
 from .files import run_manifest, sha256_file, write_json, write_metrics
 from .models import ResumableWeights, last_complete_checkpoint, save_model, tiny_model, tiny_processor, train_tokenizer
-from .worlds import FAMILIES
 
 # %% ../nbs/05d_base.ipynb #a7f8fa62
 def encode_conversation(
@@ -65,16 +64,14 @@ class ConversationBatches(Dataset):
         num_batches: int,
         batch_size: int, # Conversations in a batch
         num_describing: int, # The first batches, in which pictures are only described
-        num_even: int, # The first batches in which all families come equally often; then every second picture is a figure
         seed: int, # Of the stream
     ):
-        self.processor, self.num_batches, self.batch_size, self.num_describing, self.num_even, self.seed = processor, num_batches, batch_size, num_describing, num_even, seed
+        self.processor, self.num_batches, self.batch_size, self.num_describing, self.seed = processor, num_batches, batch_size, num_describing, seed
 
     def __len__(self) -> int: return self.num_batches
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        families = FAMILIES if index < self.num_even else (*FAMILIES, 'geometry')
-        stream = conversations(seed=f'{self.seed}/{index}', only_describe=index < self.num_describing, families=families)
+        stream = conversations(seed=f'{self.seed}/{index}', only_describe=index < self.num_describing)
         return encode_batch(list(islice(stream, self.batch_size)), self.processor)
 
 class _Trainer(ResumableWeights, Trainer):
@@ -87,11 +84,10 @@ class _Trainer(ResumableWeights, Trainer):
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 4600, # Optimizer steps, one batch each
+    num_steps: int = 5000, # Optimizer steps, one batch each
     num_describing: int = 500, # The first steps, in which pictures are only described
-    num_even: int = 3000, # The first steps in which all families come equally often; then every second picture is a figure
     batch_size: int = 16, # Conversations in a batch
-    learning_rate: float = 1.5e-3, # Peak
+    learning_rate: float = 1.5e-3, # Until it falls to 0 in the last two fifths
     seed: int = 0, # Of the weights and the stream
     bf16: bool = False, # Autocast to bfloat16? A quarter faster where the CPU has it, many times slower where not
 ) -> list[dict]: # Training log
@@ -102,18 +98,17 @@ def pretrain(
     model = tiny_model(processor.tokenizer, seed=seed)
     trainer = _Trainer(
         model=model, data_collator=lambda batches: batches[0],
-        train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size,
-                                          num_describing=num_describing, num_even=num_even, seed=seed),
+        train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size, num_describing=num_describing, seed=seed),
         args=TrainingArguments(
             output_dir=folder/'checkpoints', max_steps=num_steps, per_device_train_batch_size=1, learning_rate=learning_rate,
-            lr_scheduler_type='cosine', warmup_steps=40, weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
+            lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs={'num_decay_steps': num_steps * 2 // 5}, warmup_steps=40, weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
             use_cpu=True, train_sampling_strategy='sequential', save_steps=240, save_total_limit=1, logging_steps=20, report_to='none', seed=seed))
     trainer.logged_at = time.time()
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder/'checkpoints'))
     log = [row for row in trainer.state.log_history if 'loss' in row]
     save_model(model.to(torch.bfloat16), processor, folder)
     write_metrics(folder/'metrics.csv', log)
-    config = dict(num_steps=num_steps, num_describing=num_describing, num_even=num_even, batch_size=batch_size, learning_rate=learning_rate, bf16=bf16)
+    config = dict(num_steps=num_steps, num_describing=num_describing, batch_size=batch_size, learning_rate=learning_rate, bf16=bf16)
     write_json(folder/'manifest.json', run_manifest(
         config, seed=seed, wall_s=round(sum(row['seconds'] for row in log)), num_parameters=model.num_parameters(),
         sha256={name: sha256_file(folder/name) for name in ('model.safetensors', 'tokenizer.json')}))

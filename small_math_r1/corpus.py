@@ -8,13 +8,14 @@ __all__ = ['AXES', 'BASE_TEACHER', 'BASE_STYLES', 'STYLE_WEIGHTS', 'describe', '
 
 # %% ../nbs/04a_corpus.ipynb #d0461048
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from PIL import Image
 
 from .answers import ANSWER_CLOSE, ANSWER_OPEN, prompt_text
+from .pictures import picture
 from .worlds import COLOURS, DIRECTIONS, DRAW, FAMILIES, GRID, LETTERS, LEVELS, OPERATIONS, SHAPES
-from .worlds import DrawnProblem, Teacher, ask_counting, ask_relation, count_shapes, picture, split_of, teach, to_problem
+from .worlds import STAR, DrawnProblem, Teacher, ask_counting, ask_relation, count_shapes, read_options, split_of, teach, to_problem
 
 # %% ../nbs/04a_corpus.ipynb #c14102e1
 def describe(
@@ -42,7 +43,7 @@ def describe_line(
 def _name(problem: DrawnProblem, rng: random.Random, forms: tuple[str, ...]) -> str:
     "A name in one of several forms, most often of a shape that is there"
     colour, kind = rng.choice(list(COLOURS)), rng.choice(SHAPES)
-    if rng.random() < 0.85: colour, kind = rng.choice(problem.scene[1:])[2:]
+    if rng.random() < 0.85: colour, kind = rng.choice([shape for shape in problem.scene[1:] if shape[2:] != STAR])[2:]
     return rng.choice(forms).format(colour=colour, kind=kind)
 
 def count_turn(
@@ -71,16 +72,13 @@ def lines_turn(
     return f'Count the {name} by {axis}.', ', '.join(f'{axis} {line}: {count}' for line, count in enumerate(counts, 1))
 
 def where_turn(
-    problem: DrawnProblem, # Of a family with a grid
+    problem: DrawnProblem, # Of the relations
     rng: random.Random,
 ) -> tuple[str, str]: # Question and answer
-    "Say in which lines up to three shapes stand that are there once; without one, count groups"
-    looks = [shape[2:] for shape in problem.scene[1:]]
-    single = [shape for shape in problem.scene[1:] if looks.count(shape[2:]) == 1]
-    if not single: return group_turn(problem, rng)
+    "Say in which line the star stands"
     axis, position = rng.choice(AXES)
-    asked = [(' '.join(shape[2:]), shape[position]) for shape in rng.sample(single, rng.randint(1, min(3, len(single))))]
-    return f'In which {axis} is the {", the ".join(name for name, _ in asked)}?', ', '.join(f'{name} in {axis} {line}' for name, line in asked)
+    star = next(shape for shape in problem.scene[1:] if shape[2:] == STAR)
+    return f'In which {axis} is the star?', f'star in {axis} {star[position]}'
 
 # %% ../nbs/04a_corpus.ipynb #0d34d8ee
 def text_turn(
@@ -105,13 +103,11 @@ def text_turn(
 def options_turn(
     rng: random.Random,
 ) -> tuple[str, str]: # Question and answer
-    "Say which options hold given numbers, or which numbers given options hold"
+    "Find the option that holds a number"
     problem = DRAW['geometry'](rng.choice(LEVELS), rng)
-    pairs = [(str(value), letter) for value, letter in zip(problem.options, LETTERS)]
-    what = rng.choice(('option', 'number'))
-    asked = rng.sample(pairs if what == 'option' else [pair[::-1] for pair in pairs], rng.choice((1, 4)))
-    question = f'Which {what} is {", ".join(given for given, _ in asked)}?'
-    return '\n'.join([question, *to_problem(problem).options]), '; '.join(f'{given}, {sought}' for given, sought in asked)
+    wanted = rng.randrange(4)
+    question = f'Which option is {problem.options[wanted]}?'
+    return '\n'.join([question, *to_problem(problem).options]), f'{problem.options[wanted]}, {read_options(problem.options, wanted)}'
 
 # %% ../nbs/04a_corpus.ipynb #2f3b1d8e
 BASE_TEACHER = Teacher(early_stop=0.5, slip=0.1)
@@ -136,13 +132,12 @@ def another_question(
     rng: random.Random,
 ) -> DrawnProblem: # Of the base split
     "Ask something else about a grid"
-    looks = [shape[2:] for shape in shapes]
-    anchors = [(shape, direction) for shape in shapes if looks.count(shape[2:]) == 1 for direction, (axis, sign) in DIRECTIONS.items()
-               if shape[axis == 'column'] != (1 if sign < 0 else GRID)]
     while True:
-        if anchors and rng.random() < 0.5:
-            asked = 'shapes' if rng.random() < 0.5 else f'{rng.choice(looks)[0]} shapes'
-            problem = ask_relation(shapes, *rng.choice(anchors), asked)
+        stars = [shape for shape in shapes if shape[2:] == STAR]
+        if stars and rng.random() < 0.7:
+            asked = 'shapes' if rng.random() < 0.5 else f'{rng.choice(list(COLOURS))} shapes'
+            directions = [d for d, (axis, sign) in DIRECTIONS.items() if stars[0][axis == 'column'] != (1 if sign < 0 else GRID)]
+            problem = ask_relation(shapes, rng.choice(directions), asked)
         else: problem = ask_counting(shapes, rng.choice(LEVELS), rng)
         if problem and split_of(problem) == 'base': return problem
 
@@ -151,19 +146,18 @@ def conversations(
     *,
     seed: int | str, # Same seed, same stream
     only_describe: bool = False, # Leave out every turn but the description and the options?
-    families: Sequence[str] = FAMILIES, # To draw from, a name twice for twice as many
 ) -> Iterator[tuple[Image.Image, list[tuple[str, str]]]]: # Picture and its turns, without end
     "Stream pictures of the base split with several turns about each"
     rng = random.Random(f'{seed}/corpus')
     while True:
-        problem = DRAW[rng.choice(families)](rng.choice(LEVELS), rng)
+        problem = DRAW[rng.choice(FAMILIES)](rng.choice(LEVELS), rng)
         if split_of(problem) != 'base': continue
         if only_describe: turns = [describe(problem), options_turn(rng)]
-        elif problem.scene[0] != 'grid':
-            turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), *(options_turn(rng) for _ in range(3))]
+        elif problem.scene[0] != 'grid': turns = [answer_turn(problem, rng), describe(problem), text_turn(rng), options_turn(rng), options_turn(rng)]
         else:
-            others = [another_question(problem.scene[1:], rng) for _ in range(2)]
-            turns = [answer_turn(problem, rng), *(answer_turn(other, rng, instructed=False) for other in others), describe_line(problem, rng),
-                     lines_turn(problem, rng), rng.choice((count_turn, group_turn, where_turn))(problem, rng)]
+            other = another_question(problem.scene[1:], rng)
+            single = where_turn if problem.family == 'relations' else count_turn
+            turns = [answer_turn(problem, rng), answer_turn(other, rng, instructed=False), describe_line(problem, rng),
+                     single(problem, rng), group_turn(problem, rng), lines_turn(problem, rng)]
         rng.shuffle(turns)
         yield picture(problem), turns

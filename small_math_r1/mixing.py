@@ -16,8 +16,9 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .files import sha256_file, write_json
+from .pictures import picture
 from .problems import Problem, ProblemError, read_problems, write_problems
-from .worlds import DrawnProblem, Teacher, draw_problems, picture, teach, to_problem
+from .worlds import DrawnProblem, Teacher, draw_problems, teach, to_problem
 
 # %% ../nbs/03_mixing.ipynb #147ba401
 PARTS = ('sft', 'rl', 'held_out')
