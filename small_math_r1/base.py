@@ -84,7 +84,7 @@ class _Trainer(ResumableWeights, Trainer):
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 5000, # Optimizer steps, one batch each
+    num_steps: int = 6000, # Optimizer steps, one batch each
     num_describing: int = 500, # The first steps, in which pictures are only described
     batch_size: int = 16, # Conversations in a batch
     learning_rate: float = 1.5e-3, # Until it falls to 0 in the last two fifths

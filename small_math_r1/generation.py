@@ -26,7 +26,7 @@ class Sampling:
     "How answers are drawn from a model"
     num_samples: int = 1            # Answers per problem; must be 1 when greedy
     temperature: float = 0.0        # 0 is greedy decoding
-    max_completion_length: int = 48 # Token cap per answer
+    max_completion_length: int = 56 # Token cap per answer
     batch_size: int = 128           # Problems at once
     seed: int = 0                   # Of the samples
     template: str = 'tags'          # Prompt template

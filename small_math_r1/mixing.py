@@ -28,7 +28,7 @@ class MixConfig:
     "Where the problems of a run come from and how many there are"
     problems: str | None = field(default=None, metadata={'help': 'File of real problems (Video-R1 JSON or JSONL); drawn worlds if not given.'})
     image_root: str | None = field(default=None, metadata={'help': "Folder that the file's picture paths start from."})
-    num_sft: int = field(default=1200, metadata={'help': 'Drawn problems with traces for SFT.'})
+    num_sft: int = field(default=4800, metadata={'help': 'Drawn problems with traces for SFT.'})
     num_rl: int = field(default=2400, metadata={'help': 'Drawn problems for RL.'})
     num_held_out: int = field(default=1000, metadata={'help': 'Drawn problems for the held-out comparison.'})
     early_stop: float = field(default=0.6, metadata={'help': "Share of the teacher's traces that stop after the first step, where there are several."})
