@@ -101,7 +101,8 @@ def pretrain(
         train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size, num_describing=num_describing, seed=seed),
         args=TrainingArguments(
             output_dir=folder/'checkpoints', max_steps=num_steps, per_device_train_batch_size=1, learning_rate=learning_rate,
-            lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs={'num_decay_steps': num_steps * 2 // 5}, warmup_steps=40, weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
+            lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs={'num_decay_steps': num_steps * 2 // 5}, warmup_steps=40,
+            weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
             use_cpu=True, train_sampling_strategy='sequential', save_steps=240, save_total_limit=1, logging_steps=20, report_to='none', seed=seed))
     trainer.logged_at = time.time()
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder/'checkpoints'))

@@ -132,8 +132,8 @@ def another_question(
     rng: random.Random,
 ) -> DrawnProblem: # Of the base split
     "Ask something else about a grid"
+    stars = [shape for shape in shapes if shape[2:] == STAR]
     while True:
-        stars = [shape for shape in shapes if shape[2:] == STAR]
         if stars and rng.random() < 0.7:
             asked = 'shapes' if rng.random() < 0.5 else f'{rng.choice(list(COLOURS))} shapes'
             directions = [d for d, (axis, sign) in DIRECTIONS.items() if stars[0][axis == 'column'] != (1 if sign < 0 else GRID)]
