@@ -89,7 +89,7 @@ def pretrain(
     batch_size: int = 16, # Conversations in a batch
     learning_rate: float = 1.5e-3, # Until it falls to 0 in the last two fifths
     seed: int = 0, # Of the weights and the stream
-    bf16: bool = False, # Autocast to bfloat16? A quarter faster where the CPU has it, many times slower where not
+    bf16: bool = False, # Autocast to bfloat16? Faster where the CPU has it, much slower where not
 ) -> list[dict]: # Training log
     "Train a tiny Qwen2.5-VL from random weights on a stream of conversations"
     folder = Path(folder)

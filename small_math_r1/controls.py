@@ -47,13 +47,17 @@ def swap_pictures(
     *,
     seed: int = 0, # Of the exchange
 ) -> list[Problem]: # Same order, same questions and answers; no problem with its own picture
-    "Exchange the pictures of problems of the same subject and level"
+    "Give each problem the picture of another one, of the same subject and level where there is one"
     groups = defaultdict(list)
+    for problem in problems:
+        if problem.image: groups[problem.subject, problem.level].append(problem.image)
+    everything = [image for images in groups.values() for image in images]
+    if len(set(everything)) < 2: raise ValueError(f'pictures can be swapped between two of them at least, got {len(set(everything))}')
+    distinct, rng = {key: len(set(images)) for key, images in groups.items()}, random.Random(f'{seed}/swap')
+    swapped = list(problems)
     for i, problem in enumerate(problems):
-        if problem.image: groups[problem.subject, problem.level].append(i)
-    swapped, rng = list(problems), random.Random(f'{seed}/swap')
-    for members in groups.values():
-        rng.shuffle(members)
-        for i, other in zip(members, members[1:] + members[:1]):
-            swapped[i] = dataclasses.replace(problems[i], image=problems[other].image)
+        if not problem.image: continue
+        key, image = (problem.subject, problem.level), problem.image
+        while image == problem.image: image = rng.choice(groups[key] if distinct[key] > 1 else everything)
+        swapped[i] = dataclasses.replace(problem, image=image)
     return swapped

@@ -23,7 +23,7 @@ def describe(
 ) -> tuple[str, str]: # Question and answer
     "Name everything in the picture in reading order"
     kind, *rest = problem.scene
-    if kind != 'grid': return 'Read the labels.', ', '.join(str(value) for value in rest[1:])
+    if kind != 'grid': return 'Read the labels.', ', '.join(str(value) for value in rest[2:])
     there = {shape[:2]: ' '.join(shape[2:]) for shape in rest}
     rows = [', '.join(there.get((row, column), '-') for column in range(1, GRID + 1)) for row in range(1, GRID + 1)]
     return 'Describe the picture.', '\n'.join(rows)
@@ -133,13 +133,14 @@ def another_question(
 ) -> DrawnProblem: # Of the base split
     "Ask something else about a grid"
     stars = [shape for shape in shapes if shape[2:] == STAR]
-    while True:
+    for _ in range(10_000):
         if stars and rng.random() < 0.7:
             asked = 'shapes' if rng.random() < 0.5 else f'{rng.choice(list(COLOURS))} shapes'
             directions = [d for d, (axis, sign) in DIRECTIONS.items() if stars[0][axis == 'column'] != (1 if sign < 0 else GRID)]
             problem = ask_relation(shapes, rng.choice(directions), asked)
         else: problem = ask_counting(shapes, rng.choice(LEVELS), rng)
         if problem and split_of(problem) == 'base': return problem
+    raise ValueError(f'no question of the base split was found about {shapes}')
 
 # %% ../nbs/04a_corpus.ipynb #afc026fa
 def conversations(

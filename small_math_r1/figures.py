@@ -226,12 +226,12 @@ def draw_training(
     rows: Sequence[dict],  # Of metrics.csv, one per logged step
     stage: str,  # 'sft' or 'grpo': the curves and their colour
     *,
-    window: int | None = None,  # Values in the smoothed line, default a twentieth of the log
+    window: int | None = None,  # Values in the smoothed line, default a twentieth of the log and 5 at least
 ) -> Figure:
     "Training curves of a stage: raw values faint, smoothed line over them"
     if stage not in ('sft', 'grpo'): raise ValueError(f"`stage` must be 'sft' or 'grpo', got {stage!r}")
     curves = SFT_CURVES if stage == 'sft' else GRPO_CURVES
-    window = max(1, len(rows)//20) if window is None else window
+    window = max(5, len(rows)//20) if window is None else window
     figure = Figure(figsize=(6, 2.2*(len(curves)//2) + 0.3), layout='constrained')
     fill, edge = COLOURS[stage]
     for axes, (column, (title, unit)) in zip(figure.subplots(len(curves)//2, 2, squeeze=False).flat, curves.items()):
@@ -274,7 +274,7 @@ def draw_samples(
         axes.set_anchor('N')
         axes = figure.add_subplot(grid[number, 1])
         axes.set_axis_off()
-        question = _clip(' '.join([problem.question, *problem.options]), width=74, num_lines=2)
+        question = _clip(' '.join([problem.question, *problem.options]), width=64, num_lines=2)
         blocks = [(question, 'black', 'bold'), (_clip(f'gold answer: {problem.answer}', width=78, num_lines=1), 'black', 'normal')]
         blocks += [(_clip(f'{STAGE_TITLES[stage]} {"✓" if right[stage] else "✗"} {output or "(empty)"}', width=80, num_lines=2),
                     '#1b5e20' if right[stage] else '#9c1c1c', 'normal') for stage, output in outputs.items()]

@@ -21,7 +21,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel
 from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
 from trl import GRPOConfig, GRPOTrainer
 
-from .advantages import group_token_weights
+from .advantages import group_token_weights, rewards_are_equal
 from .answers import messages
 from .files import write_metrics
 from .models import TUNINGS, ResumableWeights, last_complete_checkpoint
@@ -135,15 +135,21 @@ class AdjustedGRPOTrainer(ResumableWeights, GRPOTrainer):
         if self.args.shuffle_rewards and self.model.training:
             generator = torch.Generator().manual_seed(self.args.seed + 1_000_003*(self.state.global_step + 1))
             rewards = shuffled_rewards(rewards, group_size=self.num_generations, generator=generator)
+        total = (rewards*self.reward_weights.to(rewards.device)).nansum(1).masked_fill(rewards.isnan().all(1), torch.nan)
+        self._silent = rewards_are_equal(total.view(-1, self._group_size()))     # [groups]
         return rewards
+
+    def _group_size(self) -> int:
+        return self.num_generations if self.model.training else self.num_generations_eval
 
     def _generate_and_score_completions(self, inputs: list) -> dict:
         output = super()._generate_and_score_completions(inputs)
-        if self.args.normalization == 'trl': return output
         num_tokens = (output['completion_mask']*output.get('tool_mask', 1)).sum(1)
-        weights = group_token_weights(
-            self.accelerator.gather(num_tokens), total_tokens=output['num_items_in_batch'],
-            group_size=self.num_generations if self.model.training else self.num_generations_eval)
+        weights = group_token_weights(self.accelerator.gather(num_tokens), total_tokens=output['num_items_in_batch'], group_size=self._group_size())
+        if self.args.multi_objective_aggregation == 'sum_then_normalize':
+            weights = weights.masked_fill(self._silent.repeat_interleave(self._group_size()), 0.)
+            self._metrics['train' if self.model.training else 'eval']['frac_reward_zero_std'][-1] = self._silent.float().mean().item()
+        if self.args.normalization == 'trl': return output
         first = self.accelerator.process_index*len(num_tokens)
         output['advantages'] = output['advantages']*weights[first:first + len(num_tokens)]
         return output

@@ -31,7 +31,7 @@ class MixConfig:
     num_sft: int = field(default=4800, metadata={'help': 'Drawn problems with traces for SFT.'})
     num_rl: int = field(default=2400, metadata={'help': 'Drawn problems for RL.'})
     num_held_out: int = field(default=1000, metadata={'help': 'Drawn problems for the held-out comparison.'})
-    early_stop: float = field(default=0.6, metadata={'help': "Share of the teacher's traces that stop after the first step, where there are several."})
+    early_stop: float = field(default=0.75, metadata={'help': "Share of the teacher's traces that stop after the first step, where there are several."})
     slip: float = field(default=0.05, metadata={'help': "Share of the teacher's traces with one value misread."})
     seed: int = field(default=0, metadata={'help': 'Of the drawing, the teacher and the split.'})
 

@@ -53,7 +53,7 @@ def get_profile(
     profile = PROFILES[name]
     if profile.needs_gpu and not torch.cuda.is_available():
         raise ProfileError(f'profile {name!r} needs a CUDA GPU and none was found: use `--profile tiny` on this machine, '
-                           'or run the same command on a machine with a GPU (a free Colab T4 will do)')
+                           'or run the same command on a machine with a GPU')
     return profile
 
 # %% ../nbs/05_models.ipynb #bee6b17c

@@ -31,6 +31,7 @@ def _write(draw: ImageDraw.ImageDraw, letter: str, left: int, top: int, *, scale
                 x, y = left + column * scale, top + row * scale
                 draw.rectangle((x, y, x + scale - 1, y + scale - 1), fill=fill)
 
+_INKS = {'black': (30, 30, 30), 'red': (190, 40, 40), 'green': (30, 120, 50), 'blue': (30, 60, 140), 'purple': (120, 50, 150), 'brown': (130, 80, 30)}
 _STAR_POINTS = ((0, -10), (3, -3), (10, -3), (4, 2), (6, 10), (0, 5), (-6, 10), (-4, 2), (-10, -3), (-3, -3))
 
 def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.Random):
@@ -46,10 +47,10 @@ def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.R
 # %% ../nbs/02a_pictures.ipynb #b2e5c349
 PATCH = 14
 
-def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, values: Sequence[int], rng: random.Random):
+def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, ink: str, values: Sequence[int], rng: random.Random):
     flip_x, flip_y = orientation in ('mirrored', 'turned'), orientation in ('flipped', 'turned')
     def at(x, y): return SIZE - x if flip_x else x, SIZE - y if flip_y else y
-    def line(*points): draw.line([at(*point) for point in points], fill=(30, 60, 140), width=2)
+    def line(*points): draw.line([at(*point) for point in points], fill=_INKS[ink], width=2)
     def left_first(*numbers): return numbers[::-1] if flip_x else numbers
     def value(number, column, row): # Patch of the first digit
         digits = str(number)
@@ -102,5 +103,5 @@ def picture(
             draw.rectangle((column, row, column + PATCH - 1, row + PATCH - 1), fill=tint)
     kind, *rest = problem.scene
     if kind == 'grid': _draw_grid(draw, rest, rng)
-    else: _draw_figure(draw, kind, rest[0], rest[1:], rng)
+    else: _draw_figure(draw, kind, *rest[:2], rest[2:], rng)
     return image

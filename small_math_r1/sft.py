@@ -58,7 +58,7 @@ class _LossBar(ProgressCallback):
 def train_sft(
     model: PreTrainedModel, # Full, or with a trainable adapter
     processor: ProcessorMixin,
-    problems: Sequence[Problem], # Each with a `solution`
+    problems: Sequence[Problem], # Those without a `solution` teach the format and the answer
     config: SFTStageConfig,
     *,
     callbacks: Sequence[TrainerCallback] = (), # Of Transformers, to watch or stop the training
