@@ -14,23 +14,34 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+import yaml
+from safetensors import SafetensorError
+
 from .files import ConfigMismatch
 from .mixing import MixConfig
 from .models import PROFILES, ProfileError, get_profile
-from .pipeline import PROFILE_DEFAULTS, EvaluateConfig, RunConfig, StageOptions, check_disk, run
-from .pipeline import run_evaluate, run_grpo, run_mix, run_report, run_sft, STAGE_CONFIGS
+from .pipeline import check_disk, run, run_evaluate, run_grpo, run_mix, run_report, run_sft
 from .problems import ProblemError
+from .settings import PROFILE_DEFAULTS, STAGE_CONFIGS, ConfigError, ConfigParser, RunConfig, StageOptions
 
 # %% ../nbs/12_cli.ipynb #c3fd4031
 class UsageError(ValueError):
     "What was asked for cannot be done as it was asked"
 
-def _flag_value(arguments: Sequence[str], flag: str, default: str) -> str:
-    "A flag's value, looked up before the parser exists"
+def _read_yaml(path: str) -> dict:
+    if not os.path.isfile(path): raise UsageError(f'--config {path} is missing')
+    try:
+        with open(path, encoding='utf-8') as file: content = yaml.safe_load(file)
+    except (yaml.YAMLError, UnicodeDecodeError) as error: raise UsageError(f'--config {path} cannot be read: {" ".join(str(error).split())}') from error
+    if not isinstance(content, dict): raise UsageError(f'--config {path} must hold fields with values, got {content!r}')
+    return content
+
+def _taken_out(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    "A flag's value, None if it is not there, and the other arguments"
     for i, argument in enumerate(arguments):
-        if argument == flag and i + 1 < len(arguments): return arguments[i + 1]
-        if argument.startswith(flag + '='): return argument.split('=', 1)[1]
-    return default
+        if argument == flag and i + 1 < len(arguments): return arguments[i + 1], [*arguments[:i], *arguments[i + 2:]]
+        if argument.startswith(flag + '='): return argument.split('=', 1)[1], [*arguments[:i], *arguments[i + 1:]]
+    return None, list(arguments)
 
 def parse(
     command: str, # Name of the command, for messages
@@ -38,21 +49,26 @@ def parse(
     arguments: Sequence[str], # What stands after the command
 ) -> tuple: # An instance of each of `kinds`
     "Turn flags and a YAML file into configurations"
-    from trl import TrlParser
-    parser = TrlParser(kinds, prog=f'small-math-r1 {command}')
-    profile = _flag_value(arguments, '--profile', 'tiny')
+    parser = ConfigParser(kinds, prog=f'small-math-r1 {command}')
+    path, arguments = _taken_out(arguments, '--config')
+    content = _read_yaml(path) if path is not None else {}
+    profile = _taken_out(arguments, '--profile')[0] or content.get('profile', 'tiny')
     if profile not in PROFILES: raise UsageError(f'`profile` must be one of {", ".join(PROFILES)}, got {profile!r}')
-    if command in STAGE_CONFIGS: parser.set_defaults_with_config(**PROFILE_DEFAULTS[profile][command])
     flags = {flag for action in parser._actions for flag in action.option_strings} | {'--config'}
     for argument in arguments:
         flag = argument.split('=')[0]
         if flag.startswith('--') and flag not in flags and flag.replace('-', '_').replace('__', '--', 1) not in flags:
             near = difflib.get_close_matches(flag, flags, 1)
             raise UsageError(f'`{command}` has no flag {flag}' + (f', did you mean {near[0]}?' if near else ''))
-    path = _flag_value(arguments, '--config', '')
-    if path and not os.path.isfile(path): raise UsageError(f'--config {path} is missing')
-    try: return parser.parse_args_and_config(list(arguments))
-    except ValueError as error: raise UsageError(str(error)) from error
+    known = {action.dest for action in parser._actions}
+    for name in content:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            raise UsageError(f'--config {path} has a field `{name}` that `{command}` has not' + (f', did you mean `{near[0]}`?' if near else ''))
+    if command in STAGE_CONFIGS: parser.set_defaults_with_config(**PROFILE_DEFAULTS[profile][command])
+    parser.set_defaults_with_config(**content)
+    try: return parser.parse_args_into_dataclasses(arguments)
+    except (ValueError, TypeError) as error: raise UsageError(str(error)) from error
 
 # %% ../nbs/12_cli.ipynb #efe65724
 def _mix(options: StageOptions, config: MixConfig) -> dict:
@@ -95,7 +111,7 @@ def main(
     if not arguments or arguments[0] in ('-h', '--help'):
         print(usage())
         return 0 if arguments else 2
-    command, rest = arguments[0], arguments[1:]
+    command, rest, configs = arguments[0], arguments[1:], [StageOptions()]
     try:
         if command not in COMMANDS:
             near = difflib.get_close_matches(command, COMMANDS, 1)
@@ -109,14 +125,16 @@ def main(
             text = json.dumps(function(*configs), ensure_ascii=False)
             os.write(descriptor, (text + '\n').encode())
         return 0
-    except (UsageError, ProblemError, ProfileError, ConfigMismatch, FileNotFoundError) as error:
+    except (UsageError, ConfigError, ProblemError, ProfileError, ConfigMismatch, FileNotFoundError) as error:
         message = str(error)
-    except OSError as error:
-        full = error.errno == errno.ENOSPC or 'no space left' in str(error).lower()
+    except (OSError, SafetensorError) as error:
+        full = getattr(error, 'errno', None) == errno.ENOSPC or 'no space left' in str(error).lower()
         if not full: raise
-        message = str(error) if not error.errno else f'no space left on the disk of {configs[0].out}: free some and give the same command again'
+        told = isinstance(error, OSError) and not error.errno    # said by `check_disk`
+        message = str(error) if told else f'no space left on the disk of {configs[0].out}: free some and give the same command again'
     except KeyboardInterrupt:
-        print('interrupted: the same command goes on from here', file=sys.stderr)
+        fresh = ' without --fresh' if configs[0].fresh else ''
+        print(f'interrupted: the same command{fresh} goes on from here', file=sys.stderr)
         return 130
     print(f'small-math-r1 {command}: {message}', file=sys.stderr)
     return 2

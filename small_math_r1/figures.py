@@ -164,8 +164,8 @@ def draw_breakdown(
                 _bar(axes, position + offset, groups[key][stage][grader], stage, grader, size=0.25, label=False)
         axes.set_title(f'{grader} grader')
         _percent_axis(axes, 'accuracy (%)')
-    labels = [textwrap.fill(key, 13) + f"\nn = {groups[key][stages[0]]['strict']['n']}" for key in keys]
-    axes.set_xticks(range(len(keys)), labels)
+    labels = [textwrap.fill(_drawable(key), 13) + f"\nn = {groups[key][stages[0]]['strict']['n']}" for key in keys]
+    axes.set_xticks(range(len(keys)), labels, parse_math=False)
     axes.set_xlabel({'level': 'level (1 is easiest)', 'subject': 'family of problems'}[by] + ', one greedy answer each, 95 % Wilson intervals')
     patches = [Patch(label=STAGE_TITLES[stage], linewidth=0.8, **_filling(stage, 'strict')) for stage in stages]
     figure.legend(handles=patches, loc='outside upper center', ncols=len(stages))
@@ -185,7 +185,7 @@ def draw_controls(
     for position, (_, name, greedy) in enumerate(rows):
         for offset, grader in zip((-0.2, 0.2), GRADERS): _bar(axes, position + offset, greedy[grader], name, grader, size=0.37, flat=True)
     labels = [textwrap.fill(_drawable(title), 28) + f"\nn = {greedy['strict']['n']}" for title, _, greedy in rows]
-    axes.set_yticks(range(len(rows)), labels)
+    axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_ylabel('stage or control')
     _percent_axis(axes, 'accuracy (% of n held-out problems, greedy)\nwith 95 % Wilson intervals', flat=True)

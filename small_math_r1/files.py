@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['atomic_write', 'write_json', 'read_json', 'write_jsonl', 'append_jsonl', 'read_jsonl', 'sha256_file',
-           'ConfigMismatch', 'open_stage', 'finish_stage', 'stage_is_done', 'run_manifest', 'write_metrics',
-           'read_metrics']
+           'ConfigMismatch', 'clear_stage', 'open_stage', 'finish_stage', 'stage_is_done', 'run_manifest',
+           'write_metrics', 'read_metrics']
 
 # %% ../nbs/00a_files.ipynb #7c93ad41
 import csv
@@ -137,7 +137,7 @@ def sha256_file(
 
 # %% ../nbs/00a_files.ipynb #18fc13a6
 class ConfigMismatch(ValueError):
-    "A stage's folder was begun with another config"
+    "A stage's folder was begun with another config, or by something else"
 
 
 _ABSENT = 'absent'
@@ -159,9 +159,20 @@ def _read_config(folder: Path, stage: str) -> dict:
     path = folder/'config.json'
     note = read_json(path) if path.is_file() else None
     if folder.is_symlink() or not isinstance(note, dict) or note.get('made_by') != _MADE_BY or note.get('stage') != stage:
-        raise ValueError(f'{str(folder)!r} was not made by stage {stage!r} of this program, nothing in it is touched: '
+        raise ConfigMismatch(f'{str(folder)!r} was not made by stage {stage!r} of this program, nothing in it is touched: '
                          'choose another --out')
     return note['config']
+
+
+def clear_stage(
+    out: str | os.PathLike,  # Folder of the run
+    stage: str,  # Name of the stage
+) -> None:
+    "Delete what a stage of this program left, if anything"
+    folder = Path(out)/stage
+    if not folder.is_symlink() and not (folder.exists() and any(folder.iterdir())): return
+    _read_config(folder, stage)
+    shutil.rmtree(folder)
 
 
 def open_stage(
@@ -175,15 +186,14 @@ def open_stage(
     if not re.fullmatch(r'[\w-]+', stage): raise ValueError(f'`stage` must be a plain name, got {stage!r}')
     folder = Path(out)/stage
     config = json.loads(_to_json(config))  # As it will be read back: tuples become lists
+    if fresh: clear_stage(out, stage)
     if folder.is_symlink() or (folder.exists() and any(folder.iterdir())):
-        old = _read_config(folder, stage)
-        if fresh: shutil.rmtree(folder)
-        elif difference := _first_difference(old, config):
+        if difference := _first_difference(_read_config(folder, stage), config):
             field, before, now = difference
             raise ConfigMismatch(f'`{field}` of stage {stage!r} in {str(out)!r} was {before!r}, now {now!r} is asked for: '
                                  f'ask for {before!r} to resume, choose another --out, '
                                  'or pass --fresh to delete the stage and begin again')
-        else: return folder
+        return folder
     write_json(folder/'config.json', {'made_by': _MADE_BY, 'stage': stage, 'config': config})
     return folder
 

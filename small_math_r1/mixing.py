@@ -77,7 +77,11 @@ def read_parts(
 ) -> dict[str, list[Problem]] | None: # A list for each of `PARTS`; None if the problems are to be drawn
     "Read, check and split the file of a configuration, if it names one"
     if not config.problems: return None
-    return split_by_picture(read_problems(config.problems, image_root=config.image_root), seed=config.seed)
+    problems = read_problems(config.problems, image_root=config.image_root)
+    videos = [problem.id for problem in problems if problem.data_type == 'video']
+    if videos: raise ProblemError(f'{len(videos)} of {len(problems)} problems in {config.problems} are about videos (the first has id {videos[0]!r}), '
+                                  'training takes pictures and text only: remove their rows')
+    return split_by_picture(problems, seed=config.seed)
 
 def mix(
     config: MixConfig,

@@ -73,13 +73,15 @@ def _breakdown_table(results: dict, by: str) -> Markup:
 
 
 def _controls_table(results: dict) -> Markup:
-    entries = [(_title(stage), results['stages'][stage], '', '') for stage in _stages(results)]
+    trained = results.get('training', {})
+    entries = [(_title(stage), results['stages'][stage], *((trained[stage]['steps'], f"{trained[stage]['train_s']:.0f}") if stage in trained else ('', '')))
+               for stage in _stages(results)]
     entries += [(control['title'], control, control.get('steps', ''), f"{control['wall_s']:.0f}" if 'wall_s' in control else '')
                 for control in results['controls'].values()]
     rows = [[name, *(_cell(part.get(decoding, {}).get(grader)) for decoding, grader in _COLUMNS), steps, seconds]
             for name, part, steps, seconds in entries]
     head = ['stage or control', *map(', '.join, _COLUMNS), 'steps', 'seconds']
-    return table('Controls: accuracy, right/n, 95 % interval in %; training steps and seconds of each', head, rows)
+    return table('Controls: accuracy, right/n, 95 % interval in %; steps and seconds of its own training', head, rows)
 
 
 def _lengths_table(results: dict) -> Markup:
@@ -315,7 +317,7 @@ def write_report(
         if name not in drawn: (out/'figures'/f'{name}.png').unlink(missing_ok=True)  # Of an earlier report
     figures = {}
     for name, (figure, alt, caption) in drawn.items():
-        path = save_figure(figure, out/'figures'/f'{name}.png', dpi=170)
+        path = save_figure(figure, out/'figures'/f'{name}.png', dpi=170, max_bytes=400_000)
         figures[name] = (data_uri(path.read_bytes()), alt, caption)
     text = render_report(results, figures=figures, samples=samples, manifest=manifest, prompt=prompt_text(problems[0], template=results['prompt']))
     with atomic_write(out/'report.html') as file: file.write(text)

@@ -170,7 +170,8 @@ def _math_verify(gold: str, prediction: str) -> dict:  # {'gold_parsed': …, 'e
 def _answer_questions(reply_to: int) -> None:  # In the child, until its input ends or the kernel ends it
     import resource  # Not on every system, and only the worker needs it
     _, highest = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES if highest < 0 else min(_MEMORY_BYTES, highest), highest))
+    with suppress(ValueError, OSError):  # macOS knows no such limit; time stays bounded
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES if highest < 0 else min(_MEMORY_BYTES, highest), highest))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for line in iter(sys.stdin.buffer.readline, b''):
         number, gold, prediction = json.loads(line)
@@ -224,9 +225,14 @@ class _Worker:
             self.process.stdin.write(json.dumps([self.asked, gold, prediction]).encode() + b'\n')
             self.process.stdin.flush()
         except BrokenPipeError: return None
+        ended = 0
         while (reply := self._next_reply()) is not None:
             if is_taken: return reply
             is_taken = reply == {'taken': self.asked}  # What comes before concerns an earlier question, or a child that was ended idle
+            ended += 'stopped' in reply
+            if ended > 3:
+                self._stop()
+                raise RuntimeError('the process that grades expressions ends before it reads one: they cannot be graded on this machine')
         return None
 
 # %% ../nbs/03a_values.ipynb #ca192f79
