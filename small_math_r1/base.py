@@ -23,7 +23,7 @@ from .models import ResumableWeights, last_complete_checkpoint, save_model, tiny
 # %% ../nbs/05d_base.ipynb #a7f8fa62
 def encode_conversation(
     turns: Sequence[tuple[str, str]], # Question and answer
-    processor: ProcessorMixin,
+    processor: ProcessorMixin, # Of the model that will read it
     num_image_tokens: int, # Placeholders for the picture in the first turn
 ) -> tuple[list[int], list[int]]: # Token ids, and labels with -100 where nothing is learnt
     "Tokenise a conversation about one picture and mask everything but the answers"
@@ -39,7 +39,7 @@ def encode_conversation(
 
 def encode_batch(
     rows: Sequence[tuple[Image.Image, Sequence[tuple[str, str]]]], # Pictures of one size with their turns
-    processor: ProcessorMixin,
+    processor: ProcessorMixin, # Of the model that will read it
 ) -> dict[str, torch.Tensor]: # Model inputs with labels, padded on the right
     "Tokenise conversations into one batch"
     pictures = processor.image_processor(images=[row[0] for row in rows], return_tensors='pt')
@@ -118,8 +118,8 @@ def pretrain(
 # %% ../nbs/05d_base.ipynb #85e317d7
 @torch.inference_mode()
 def reply(
-    model: PreTrainedModel,
-    processor: ProcessorMixin,
+    model: PreTrainedModel, # In evaluation mode
+    processor: ProcessorMixin, # Of the same model
     rows: Sequence[tuple[Image.Image, str]], # Picture and question
     *,
     max_new_tokens: int = 80, # Longest answer

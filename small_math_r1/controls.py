@@ -43,7 +43,7 @@ def right_traces(
 
 # %% ../nbs/10b_controls.ipynb #5da45a80
 def swap_pictures(
-    problems: Sequence[Problem],
+    problems: Sequence[Problem], # With or without pictures; two different pictures at least
     *,
     seed: int = 0, # Of the exchange
 ) -> list[Problem]: # Same order, same questions and answers; no problem with its own picture

@@ -19,7 +19,7 @@ from .worlds import STAR, DrawnProblem, Teacher, ask_counting, ask_relation, cou
 
 # %% ../nbs/04a_corpus.ipynb #c14102e1
 def describe(
-    problem: DrawnProblem,
+    problem: DrawnProblem, # Of any family
 ) -> tuple[str, str]: # Question and answer
     "Name everything in the picture in reading order"
     kind, *rest = problem.scene
@@ -32,7 +32,7 @@ AXES = (('row', 0), ('column', 1)) # With the place of the number in a shape
 
 def describe_line(
     problem: DrawnProblem, # Of a family with a grid
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Name what stands in one row or column"
     (axis, position), line = rng.choice(AXES), rng.randint(1, GRID)
@@ -48,7 +48,7 @@ def _name(problem: DrawnProblem, rng: random.Random, forms: tuple[str, ...]) -> 
 
 def count_turn(
     problem: DrawnProblem, # Of a family with a grid
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Count the shapes that a name fits"
     name = _name(problem, rng, ('shapes', '{colour} shapes', '{kind}s', '{colour} {kind}s'))
@@ -56,7 +56,7 @@ def count_turn(
 
 def group_turn(
     problem: DrawnProblem, # Of a family with a grid
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Count the shapes of each colour or of each kind"
     what, names = rng.choice((('colour', [f'{colour} shapes' for colour in COLOURS]), ('kind', [f'{kind}s' for kind in SHAPES])))
@@ -64,7 +64,7 @@ def group_turn(
 
 def lines_turn(
     problem: DrawnProblem, # Of a family with a grid
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Count the shapes that a name fits line by line"
     name, (axis, position) = _name(problem, rng, ('shapes', '{colour} shapes')), rng.choice(AXES)
@@ -73,7 +73,7 @@ def lines_turn(
 
 def where_turn(
     problem: DrawnProblem, # Of the relations
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Say in which line the star stands"
     axis, position = rng.choice(AXES)
@@ -82,7 +82,7 @@ def where_turn(
 
 # %% ../nbs/04a_corpus.ipynb #0d34d8ee
 def text_turn(
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Calculate"
     if rng.random() < 0.5:
@@ -101,7 +101,7 @@ def text_turn(
     return f'What is {text.split("=")[0]}?', text
 
 def options_turn(
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> tuple[str, str]: # Question and answer
     "Find the option that holds a number"
     problem = DRAW['geometry'](rng.choice(LEVELS), rng)
@@ -116,8 +116,8 @@ BASE_STYLES = ('{answer}', 'The answer is {answer}.', 'It is {answer}.', '{trace
 STYLE_WEIGHTS = (0.1, 0.1, 0.1, 0.3, 0.3, 0.1)
 
 def answer_turn(
-    problem: DrawnProblem,
-    rng: random.Random,
+    problem: DrawnProblem, # Of any family
+    rng: random.Random, # Chooses what is asked
     *,
     instructed: bool = True, # Does the prompt say how to answer, as in training?
 ) -> tuple[str, str]: # Prompt and answer
@@ -129,7 +129,7 @@ def answer_turn(
 
 def another_question(
     shapes: tuple[tuple[int, int, str, str], ...], # Of a grid
-    rng: random.Random,
+    rng: random.Random, # Chooses what is asked
 ) -> DrawnProblem: # Of the base split
     "Ask something else about a grid"
     stars = [shape for shape in shapes if shape[2:] == STAR]

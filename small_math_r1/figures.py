@@ -54,7 +54,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 # %% ../nbs/10c_figures.ipynb #6beaf6de
 def save_figure(
-    figure: Figure,
+    figure: Figure, # As one of the functions below draws it
     path: str | os.PathLike,  # A .png file, its folder is made
     *,
     dpi: int = 100,  # Pixels per inch
@@ -200,7 +200,7 @@ def _drawable(text: str) -> str:
 
 # %% ../nbs/10c_figures.ipynb #16073bb4
 def smooth(
-    values: Sequence[float],
+    values: Sequence[float], # In the order of the steps
     window: int,  # Values averaged, the current one and those before it
 ) -> list[float]:
     "Mean of the last `window` values at each place, of fewer at the start"

@@ -61,7 +61,7 @@ def _to_json(value: object, *, indent: int | None = None) -> str:
 
 
 def write_json(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # Replaced if it is there
     value: object,  # Dicts, lists, text, finite numbers, booleans, None
 ) -> None:
     "Write `value` as indented JSON, whole or not at all"
@@ -70,7 +70,7 @@ def write_json(
 
 
 def read_json(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # A whole JSON file
 ) -> object:
     "Read a JSON file, or say where it is broken"
     text = Path(path).read_text(encoding='utf-8')
@@ -80,8 +80,8 @@ def read_json(
 
 # %% ../nbs/00a_files.ipynb #b7e7431d
 def write_jsonl(
-    path: str | os.PathLike,
-    rows: Iterable[dict],
+    path: str | os.PathLike, # Replaced if it is there
+    rows: Iterable[dict], # One a line
 ) -> None:
     "Write one JSON object a line, the whole file or nothing"
     text = ''.join(_to_json(row) + '\n' for row in rows)
@@ -90,7 +90,7 @@ def write_jsonl(
 
 def append_jsonl(
     path: str | os.PathLike,  # Made when it is not there
-    rows: Iterable[dict],
+    rows: Iterable[dict], # One a line
 ) -> None:
     "Add lines at the end, on disk before this returns"
     data = ''.join(_to_json(row) + '\n' for row in rows).encode()
@@ -105,7 +105,7 @@ def append_jsonl(
 
 # %% ../nbs/00a_files.ipynb #6fabcb6d
 def read_jsonl(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # A file of JSON lines
     *,
     repair: bool = False,  # Is a torn last line cut off, in the file too?
 ) -> list[dict]:
@@ -130,7 +130,7 @@ def _cut_torn_line(path: Path) -> None:
 
 # %% ../nbs/00a_files.ipynb #db05f93f
 def sha256_file(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # Of any size
 ) -> str:  # 64 hexadecimal digits
     "SHA-256 of a file's bytes, read in pieces"
     with open(path, 'rb') as file: return hashlib.file_digest(file, 'sha256').hexdigest()
@@ -237,7 +237,7 @@ def _git_state(folder: str) -> dict | None:
 def run_manifest(
     config: dict,  # All settings of the run
     *,
-    seed: int,
+    seed: int, # That the run was started with
     **facts: object,  # Further entries: wall_s, peak_rss_mb, digests of the data
 ) -> dict:  # For `write_json`
     "Collect what is needed to make a result again"
@@ -249,7 +249,7 @@ def run_manifest(
 
 # %% ../nbs/00a_files.ipynb #b1a958a7
 def write_metrics(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # A .csv file, replaced if it is there
     rows: Iterable[dict],  # One dict a step; keys may differ
 ) -> None:
     "Write logged steps as CSV with the union of their columns"
@@ -269,7 +269,7 @@ def _value(text: str) -> int | float | str | None:
 
 
 def read_metrics(
-    path: str | os.PathLike,
+    path: str | os.PathLike, # A .csv file as `write_metrics` leaves it
 ) -> list[dict]:  # Numbers as numbers, an empty field as None
     "Read what `write_metrics` wrote"
     with open(path, encoding='utf-8', newline='') as file:

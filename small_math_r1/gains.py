@@ -67,8 +67,8 @@ def p_text(
 # %% ../nbs/10e_gains.ipynb #1c334ffc
 def gain_sentence(
     results: dict,  # As in results.json
-    before: str,
-    after: str,
+    before: str, # Stage compared from, 'base'
+    after: str, # Stage compared to, 'grpo'
 ) -> str:
     "Say in one sentence what changed between two stages, and of what kind that is"
     gain, old, new = measure_gain(results, before, after), results['stages'][before]['greedy'], results['stages'][after]['greedy']
@@ -96,7 +96,7 @@ def _clearly(a: dict, b: dict) -> str:
 
 def baseline_sentence(
     results: dict,  # As in results.json
-    stage: str,
+    stage: str, # 'base', 'sft' or 'grpo'
 ) -> str:
     "Compare a stage with always giving the commonest answer"
     common, reached = results['majority_answer'], results['stages'][stage]['greedy']['flexible']

@@ -39,7 +39,7 @@ class Sampling:
 
 # %% ../nbs/05a_generation.ipynb #6826367e
 def encode_prompts(
-    processor: ProcessorMixin,
+    processor: ProcessorMixin, # Of the model that will answer
     problems: Sequence[Problem], # With or without pictures
     *,
     template: str = 'tags', # Prompt template
@@ -71,9 +71,9 @@ def _complete(model: PreTrainedModel, processor: ProcessorMixin, problems: Seque
 
 # %% ../nbs/05a_generation.ipynb #90eb971b
 def generate_completions(
-    model: PreTrainedModel,
-    processor: ProcessorMixin,
-    problems: Sequence[Problem],
+    model: PreTrainedModel, # In evaluation mode
+    processor: ProcessorMixin, # Of the same model
+    problems: Sequence[Problem], # With or without pictures
     *,
     sampling: Sampling = Sampling(), # Greedy unless said otherwise
     out: str | Path | None = None, # JSONL file to append to and to go on from

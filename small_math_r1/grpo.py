@@ -163,7 +163,7 @@ class _RewardBar(ProgressCallback):
 
 def train_grpo(
     model: PreTrainedModel, # Full, or with a trainable adapter; trained in place
-    processor: ProcessorMixin,
+    processor: ProcessorMixin, # Of the same model
     problems: Sequence[Problem], # With or without pictures
     config: AdjustedGRPOConfig, # `output_dir` takes the checkpoints and metrics.csv
     *,

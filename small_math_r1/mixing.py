@@ -45,7 +45,7 @@ class MixConfig:
 SHARES = {'sft': 0.4, 'rl': 0.4, 'held_out': 0.2}
 
 def split_by_picture(
-    problems: Sequence[Problem],
+    problems: Sequence[Problem], # With or without pictures
     *,
     seed: int = 0, # Another seed, another split
 ) -> dict[str, list[Problem]]: # A list for each of `PARTS`
@@ -73,7 +73,7 @@ def _draw_part(part: str, folder: Path, config: MixConfig) -> list[Problem]:
     return problems
 
 def read_parts(
-    config: MixConfig,
+    config: MixConfig, # Names the file, or none
 ) -> dict[str, list[Problem]] | None: # A list for each of `PARTS`; None if the problems are to be drawn
     "Read, check and split the file of a configuration, if it names one"
     if not config.problems: return None
@@ -84,7 +84,7 @@ def read_parts(
     return split_by_picture(problems, seed=config.seed)
 
 def mix(
-    config: MixConfig,
+    config: MixConfig, # Sizes, teacher and seed
     folder: str | Path, # Receives a .jsonl for each of `PARTS`, images/ and mix.json
     *,
     parts: dict[str, list[Problem]] | None = None, # From `read_parts`, if it was already called

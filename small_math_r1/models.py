@@ -185,7 +185,7 @@ def add_lora(
     *,
     r: int = 16, # Rank
     lora_alpha: int = 32, # Scale is lora_alpha / r
-    lora_dropout: float = 0.05,
+    lora_dropout: float = 0.05, # Share of the inputs of an adapter dropped in training
     seed: int = 0, # Of the adapter's random half
 ) -> PeftModel: # Only the adapter is trainable
     "Add LoRA adapters to every linear layer of the language model"
@@ -197,8 +197,8 @@ def add_lora(
         return get_peft_model(model, config)
 
 def save_model(
-    model: PreTrainedModel | PeftModel,
-    processor: ProcessorMixin,
+    model: PreTrainedModel | PeftModel, # An adapter is saved alone, a full model with all its weights
+    processor: ProcessorMixin, # Of the same model
     folder: str | Path, # Made if it is not there
 ):
     "Save weights or adapter as safetensors, with the processor and its picture budget"

@@ -66,7 +66,7 @@ def output_box(
 
 # %% ../nbs/10d_pages.ipynb #b159b744
 def table(
-    caption: str,
+    caption: str, # What the numbers are, with n and interval
     head: Sequence[object],  # Titles of the columns
     rows: Iterable[Sequence[object]],  # Cells, the first of each row names it
 ) -> Markup:
@@ -121,7 +121,7 @@ dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3re
 
 
 def page(
-    title: str,
+    title: str, # Of the browser's tab and of the page
     *children: Markup,
 ) -> Markup:
     "A whole HTML page that needs no network and runs no script"

@@ -91,7 +91,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, ink: 
 SHADE = 6
 
 def picture(
-    problem: DrawnProblem,
+    problem: DrawnProblem, # As `draw_problems` gives it
 ) -> Image.Image: # RGB, `SIZE` by `SIZE` pixels
     "Draw the picture of a problem, the same pixels every time"
     rng = random.Random(problem.key)

@@ -119,8 +119,8 @@ def _data_hash(options: StageOptions, part: str) -> str:
     return sha256_file(Path(options.out)/'data'/f'{part}.jsonl')[:16]
 
 def run_mix(
-    options: StageOptions,
-    config: MixConfig,
+    options: StageOptions, # Folder and profile of the run
+    config: MixConfig, # Of this stage
     *,
     parts: dict[str, list[Problem]] | None = None, # From `read_parts`, if it was already called
 ) -> dict: # Number of problems in each part
@@ -129,12 +129,18 @@ def run_mix(
     inputs = {'problems': sha256_file(config.problems)[:16]} if config.problems else {}
     return run_stage(options, 'data', {**_settings(config), 'inputs': inputs}, lambda folder: mix(config, folder, parts=parts))
 
-def run_sft(options: StageOptions, config: SFTStageConfig) -> dict:
+def run_sft(
+    options: StageOptions, # Folder and profile of the run
+    config: SFTStageConfig, # Of this stage
+) -> dict: # Problems, steps and seconds
     "Fine-tune the profile's base model on traces"
     problems = _part(options, 'sft')
     return _run_training(options, 'sft', _model_of(options, 'base'), config, problems, train_sft, data=_data_hash(options, 'sft'))
 
-def run_grpo(options: StageOptions, config: AdjustedGRPOConfig) -> dict:
+def run_grpo(
+    options: StageOptions, # Folder and profile of the run
+    config: AdjustedGRPOConfig, # Of this stage
+) -> dict: # Problems, steps and seconds
     "Train the SFT model on with Adjusted GRPO"
     problems = _part(options, 'rl')
     return _run_training(options, 'grpo', _model_of(options, 'sft'), config, problems, train_grpo, data=_data_hash(options, 'rl'))
@@ -156,7 +162,10 @@ def _tuning(model: str) -> str:
     "How to load a model for evaluation: an adapter needs its base"
     return 'lora' if (Path(model)/'adapter_config.json').exists() else 'full'
 
-def run_evaluate(options: StageOptions, config: EvaluateConfig) -> dict: # The structure of results.json
+def run_evaluate(
+    options: StageOptions, # Folder and profile of the run
+    config: EvaluateConfig, # Of this stage
+) -> dict: # The structure of results.json
     "Compare base, SFT and GRPO on the held-out problems"
     problems, profile, models = _part(options, 'held_out'), get_profile(options.profile), {s: _model_of(options, s) for s in STAGES}
     def work(folder):
@@ -196,7 +205,7 @@ def _control_inputs(options: StageOptions) -> dict:
     return {'data': _data_hash(options, 'held_out'), **{stage: _model_hash(_model_of(options, stage)) for stage in ('sft', 'grpo')}}
 
 def finished_controls(
-    options: StageOptions,
+    options: StageOptions, # Folder and profile of the run
 ) -> dict: # One entry of results.json each
     "Read the controls that belong to the models of a run"
     results, inputs = {}, _control_inputs(options)
@@ -207,8 +216,13 @@ def finished_controls(
         results[name] = {'title': title, 'greedy': measured['greedy'], 'sampled': measured['sampled'], 'wall_s': summary['train_s'], 'steps': summary['steps']}
     return results
 
-def run_controls(options: StageOptions, sft: SFTStageConfig, grpo: AdjustedGRPOConfig, config: EvaluateConfig) -> dict:
-    "Train and evaluate the controls; one entry of results.json each"
+def run_controls(
+    options: StageOptions, # Folder and profile of the run
+    sft: SFTStageConfig, # That the SFT model was trained with
+    grpo: AdjustedGRPOConfig, # That the GRPO model was trained with
+    config: EvaluateConfig, # Of the finished evaluation
+) -> dict: # One entry of results.json each
+    "Train and evaluate the controls of a finished run"
     held_out, profile = _part(options, 'held_out'), get_profile(options.profile)
     for name in CONTROLS:
         problems = swap_pictures(held_out, seed=config.seed) if name == 'swapped_pictures' else held_out
@@ -223,7 +237,7 @@ def run_controls(options: StageOptions, sft: SFTStageConfig, grpo: AdjustedGRPOC
 
 # %% ../nbs/11a_pipeline.ipynb #addc8e29
 def write_results(
-    options: StageOptions,
+    options: StageOptions, # Folder and profile of the run
     config: EvaluateConfig, # Of the finished evaluation
 ) -> dict: # The structure of results.json
     "Put the results of all stages together"
@@ -244,7 +258,9 @@ def write_results(
     write_json(out/'manifest.json', run_manifest(stages, num_threads=torch.get_num_threads(), **facts))
     return results
 
-def run_report(options: StageOptions) -> Path: # Path of the HTML file
+def run_report(
+    options: StageOptions, # Folder and profile of the run
+) -> Path: # Path of the HTML file
     "Draw the figures and write the report of a finished run"
     if not (Path(options.out)/'results.json').exists():
         raise FileNotFoundError(f'{options.out}/results.json is missing: run `small-math-r1 evaluate --out {options.out}` first')
@@ -283,7 +299,7 @@ def _cap_steps(config: SFTStageConfig | AdjustedGRPOConfig, steps: int, *, num_r
     config.max_steps = min(steps, planned)
 
 def run(
-    config: RunConfig,
+    config: RunConfig, # All that decides the run
 ) -> dict: # The structure of results.json
     "Run all stages in one folder, going on from what is finished"
     profile, options = get_profile(config.profile), config

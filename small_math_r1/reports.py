@@ -100,8 +100,8 @@ def choose_samples(
     before: Sequence[bool],  # Was each problem solved by the earlier stage?
     after: Sequence[bool],  # … and by the later one?
     *,
-    per_kind: int = 2,
-    seed: int = 0,
+    per_kind: int = 2, # At most this many of each kind
+    seed: int = 0, # Of the choice
 ) -> dict[str, tuple[int, list[int]]]:  # Kind -> number of problems of that kind, rows of those drawn
     "Draw sample problems of each of the `KINDS` at random"
     rng, chosen = random.Random(seed), {}

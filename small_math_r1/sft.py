@@ -57,9 +57,9 @@ class _LossBar(ProgressCallback):
 
 def train_sft(
     model: PreTrainedModel, # Full, or with a trainable adapter
-    processor: ProcessorMixin,
+    processor: ProcessorMixin, # Of the same model
     problems: Sequence[Problem], # Those without a `solution` teach the format and the answer
-    config: SFTStageConfig,
+    config: SFTStageConfig, # `output_dir` takes the checkpoints
     *,
     callbacks: Sequence[TrainerCallback] = (), # Of Transformers, to watch or stop the training
 ) -> list[dict]: # Training log, one row per `logging_steps`

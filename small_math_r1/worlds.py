@@ -105,7 +105,7 @@ def count_shapes(
 def ask_counting(
     shapes: tuple[tuple[int, int, str, str], ...], # As `_place_shapes` gives them
     level: int, # 1 to 5
-    rng: random.Random,
+    rng: random.Random, # Draws all that the level leaves open
 ) -> DrawnProblem | None: # None where all shapes look alike and the level asks for two looks
     "Ask how many shapes of a scene there are"
     def shuffled(position, words): # Those in the picture first
@@ -136,7 +136,7 @@ def ask_counting(
 
 def draw_counting(
     level: int, # 1 to 5
-    rng: random.Random,
+    rng: random.Random, # Draws all that the level leaves open
 ) -> DrawnProblem:
     "Draw a problem about how many coloured shapes there are"
     shapes = _place_shapes(rng, rng.randint(*{1: (4, 9), 2: (5, 10), 3: (5, 11), 4: (7, 12), 5: (8, 13)}[level]))
@@ -166,7 +166,7 @@ def ask_relation(
 
 def draw_relations(
     level: int, # 1 to 5
-    rng: random.Random,
+    rng: random.Random, # Draws all that the level leaves open
 ) -> DrawnProblem:
     "Draw a problem about the shapes on one side of a star"
     direction = rng.choice(list(DIRECTIONS))
@@ -198,7 +198,7 @@ def _options(
 
 def draw_geometry(
     level: int, # 1 to 5
-    rng: random.Random,
+    rng: random.Random, # Draws all that the level leaves open
 ) -> DrawnProblem:
     "Draw a problem about a labelled figure with four options"
     side = lambda low=1: rng.randint(low, 9)
@@ -232,7 +232,7 @@ SPLITS = {'base': range(0, 30), 'sft': range(30, 58), 'rl': range(58, 76), 'held
 _DRAWS = 20_000 # Without a new problem, after which there is none
 
 def split_of(
-    problem: DrawnProblem,
+    problem: DrawnProblem, # As the functions above draw it
 ) -> str: # Key of `SPLITS`
     "The one split that a problem belongs to, decided by its content"
     residue = int(problem.key, 16) % 100
@@ -302,8 +302,8 @@ def _write_lesson(problem: DrawnProblem, values: Sequence[int], stop: bool, flaw
     return Lesson(f'{written}, {read_options(problem.options, nearest)}', LETTERS[nearest], flaw)
 
 def teach(
-    problem: DrawnProblem,
-    rng: random.Random,
+    problem: DrawnProblem, # What the trace is about
+    rng: random.Random, # Decides whether and how the teacher errs
     *,
     teacher: Teacher = Teacher(), # With what chances it is wrong
 ) -> Lesson: # Trace and answer, and which flaw they have
@@ -320,7 +320,7 @@ def teach(
 
 # %% ../nbs/02_worlds.ipynb #54adf6b5
 def to_problem(
-    problem: DrawnProblem,
+    problem: DrawnProblem, # As drawn
     *,
     image: str | None = None, # Path of the picture
     lesson: Lesson | None = None, # The trace to learn from, if the problem is for SFT
