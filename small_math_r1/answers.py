@@ -193,7 +193,7 @@ def _last_formula(text: str) -> str | None:
 
 # %% ../nbs/04_answers.ipynb #b4c9edd8
 _MARKED_LETTER = re.compile(r'\b(?:option|choice)\s+\(?([A-Z])(?![A-Za-z])|\(([A-Z])\)|\*\*\(?([A-Z])(?![A-Za-z])'
-                            r'|^[ \t]*([A-Z])[ \t]*(?:[.)][ \t]*)?$', re.IGNORECASE | re.MULTILINE)
+                            r'|^[ \t]*([A-Z])[ \t]*(?:[.)][ \t]*)?$|\bit\s+is\s+\(?(?-i:([A-Z]))\)?[.!]?\s*\Z', re.IGNORECASE | re.MULTILINE)
 
 
 def _last_option(text: str, options: Sequence[str]) -> str | None:
