@@ -74,6 +74,12 @@ def save_figure(
     with atomic_write(path, 'wb') as file: file.write(buffer.getvalue())
     return path
 
+# %% ../nbs/10c_figures.ipynb #e61f3a69
+def _drawable(text: str) -> str:
+    "`text` with a box for each character that the figures' font lacks"
+    known = get_font(findfont('DejaVu Sans')).get_charmap()
+    return ''.join(c if c == '\n' or (ord(c) in known and unicodedata.category(c)[0] != 'C') else '\u25a1' for c in text)
+
 # %% ../nbs/10c_figures.ipynb #821cd1c4
 def _tint(colour: str, amount: float) -> tuple[float, ...]:
     return tuple(1 - (1 - channel)*(1 - amount) for channel in to_rgb(colour))
@@ -191,12 +197,6 @@ def draw_controls(
     _percent_axis(axes, 'accuracy (% of n held-out problems, greedy)\nwith 95 % Wilson intervals', flat=True)
     _grader_legend(figure)
     return figure
-
-# %% ../nbs/10c_figures.ipynb #e61f3a69
-def _drawable(text: str) -> str:
-    "`text` with a box for each character that the figures' font lacks"
-    known = get_font(findfont('DejaVu Sans')).get_charmap()
-    return ''.join(c if c == '\n' or (ord(c) in known and unicodedata.category(c)[0] != 'C') else '\u25a1' for c in text)
 
 # %% ../nbs/10c_figures.ipynb #16073bb4
 def smooth(
