@@ -43,7 +43,7 @@ PROFILE_DEFAULTS = {
         'mix': {},
         'sft': dict(seed=0, max_steps=150, per_device_train_batch_size=32, learning_rate=1e-3, lr_scheduler_type='cosine', warmup_steps=10,
                     dataloader_pin_memory=False, logging_steps=1, save_steps=50),
-        'grpo': dict(seed=0, max_steps=50, per_device_train_batch_size=64, gradient_accumulation_steps=4, num_generations=8, learning_rate=1.5e-4,
+        'grpo': dict(seed=0, max_steps=50, per_device_train_batch_size=64, gradient_accumulation_steps=4, num_generations=8, learning_rate=1e-4,
                      lr_scheduler_type='constant_with_warmup', warmup_steps=5, max_completion_length=56, bf16=False,
                      gradient_checkpointing=False, dataloader_pin_memory=False, logging_steps=1, save_steps=20),
         'evaluate': {}},
