@@ -84,10 +84,10 @@ class _Trainer(ResumableWeights, Trainer):
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 6000, # Optimizer steps, one batch each
-    num_describing: int = 500, # The first steps, in which pictures are only described
+    num_steps: int = 4800, # Optimizer steps, one batch each
+    num_describing: int = 400, # The first steps, in which pictures are only described
     batch_size: int = 16, # Conversations in a batch
-    learning_rate: float = 1.5e-3, # Until it falls to 0 in the last two fifths
+    learning_rate: float = 1.5e-3, # Peak, reached after 40 steps; from there it falls to 0 along a cosine
     seed: int = 0, # Of the weights and the stream
     bf16: bool = False, # Autocast to bfloat16? Faster where the CPU has it, much slower where not
 ) -> list[dict]: # Training log
@@ -101,7 +101,7 @@ def pretrain(
         train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size, num_describing=num_describing, seed=seed),
         args=TrainingArguments(
             output_dir=folder/'checkpoints', max_steps=num_steps, per_device_train_batch_size=1, learning_rate=learning_rate,
-            lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs={'num_decay_steps': num_steps * 2 // 5}, warmup_steps=40,
+            lr_scheduler_type='cosine', warmup_steps=40,
             weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
             use_cpu=True, train_sampling_strategy='sequential', save_steps=240, save_total_limit=1, logging_steps=20, report_to='none', seed=seed))
     trainer.logged_at = time.time()

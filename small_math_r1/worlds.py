@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FAMILIES', 'LEVELS', 'LETTERS', 'OPERATIONS', 'COLOURS', 'SHAPES', 'GRID', 'STAR', 'DIRECTIONS', 'INKS', 'SPLITS',
-           'DRAW', 'DrawnProblem', 'count_shapes', 'ask_counting', 'draw_counting', 'ask_relation', 'draw_relations',
-           'draw_geometry', 'split_of', 'draw_problems', 'Teacher', 'Lesson', 'read_options', 'teach', 'to_problem']
+           'DRAW', 'DrawnProblem', 'count_shapes', 'ask_counting', 'draw_counting', 'beside_star', 'ask_relation',
+           'draw_relations', 'draw_geometry', 'split_of', 'draw_problems', 'Teacher', 'Lesson', 'read_options', 'teach',
+           'to_problem']
 
 # %% ../nbs/02_worlds.ipynb #bfbee2c3
 import hashlib
@@ -144,41 +145,53 @@ def draw_counting(
 
 # %% ../nbs/02_worlds.ipynb #26c23718
 STAR = ('black', 'star')
-DIRECTIONS = {'left of': ('column', -1), 'right of': ('column', 1), 'above': ('row', -1), 'below': ('row', 1)}
+DIRECTIONS = {'left of': (0, -1), 'right of': (0, 1), 'above': (-1, 0), 'below': (1, 0)}    # Rows down, columns to the right
+
+def beside_star(
+    shapes: Sequence[tuple[int, int, str, str]], # Of a grid with a star
+) -> dict[str, tuple[int, int, str, str]]: # Key of `DIRECTIONS` to the shape there, if there is one
+    "Find the neighbours of the star"
+    there = {shape[:2]: shape for shape in shapes}
+    row, column = next(shape[:2] for shape in shapes if shape[2:] == STAR)
+    places = {direction: (row + down, column + right) for direction, (down, right) in DIRECTIONS.items()}
+    return {direction: there[place] for direction, place in places.items() if place in there}
 
 def ask_relation(
     shapes: tuple[tuple[int, int, str, str], ...], # As `_place_shapes` gives them, and a star
-    direction: str, # Key of `DIRECTIONS`
-    asked: str, # 'shapes' or 'red shapes'
-) -> DrawnProblem:
-    "Ask how many shapes of a scene stand on one side of its star"
-    axis, sign = DIRECTIONS[direction]
-    position = 1 if axis == 'column' else 0
-    place = next(shape for shape in shapes if shape[2:] == STAR)[position]
-    lines = range(1, place) if sign < 0 else range(place + 1, GRID + 1)
-    values = tuple(count_shapes([s for s in shapes if s[position] == line], asked) for line in lines)
-    level = max(1, len(lines)) if asked == 'shapes' else max(4, len(lines) + 2)
-    return DrawnProblem(
-        family='relations', level=level, scene=('grid', *shapes),
-        question=f'How many {asked} are {direction} the star?',
-        operation='count' if len(lines) == 1 else 'sum', names=tuple(f'{axis} {line}' for line in lines), values=values,
-        opening=f'star in {axis} {place}')
+    level: int, # 1 to 5
+    rng: random.Random, # Draws all that the level leaves open
+) -> DrawnProblem | None: # None where too few neighbours of the star differ
+    "Ask how many shapes of a scene look like neighbours of its star"
+    what = 'colour and kind' if level == 4 else 'colour' if level == 5 else rng.choice(('colour', 'kind'))
+    look, name = {'colour': ('{2}', '{2} shapes'), 'kind': ('{3}', '{3}s'), 'colour and kind': ('{2} {3}', '{2} {3}s')}[what]
+    beside = list(beside_star(shapes).items())
+    different = {name.format(*shape): (direction, shape) for direction, shape in rng.sample(beside, len(beside))}
+    num_names, kinds = 1 if level in (1, 3) else 2, rng.sample(SHAPES, len(SHAPES))
+    if len(different) < num_names: return None
+    names = list(different)[:num_names]
+    directions, neighbours = zip(*(different[name] for name in names))
+    ones = f'the one {directions[0]} the star' + ''.join(f' or of the one {direction} it' for direction in directions[1:])
+    operation, question = 'count' if level == 1 else 'sum', f'How many shapes have the {what} of {ones}?'
+    if level == 3: names, operation, question = ['shapes', *names], 'difference', f'Take away all shapes with the {what} of {ones}. How many shapes are left?'
+    if level == 5:
+        most = sum(count_shapes(shapes, name) for name in names)
+        names += [f'{kind}s' for kind in kinds if count_shapes(shapes, f'{kind}s') <= most][:1]
+        if len(names) < 3: return None
+        operation, question = 'sum_difference', f'Add the shapes with the {what} of {ones.replace(" or of", " and of")}, then take away the {names[2]}. What is the result?'
+    star = next(shape for shape in shapes if shape[2:] == STAR)
+    opening = ', '.join(['star {} {}'.format(*star), *(f'{direction.split()[0]} {shape[0]} {shape[1]} {look.format(*shape)}' for direction, shape in zip(directions, neighbours))])
+    return DrawnProblem(family='relations', level=level, scene=('grid', *shapes), question=question, operation=operation, opening=opening,
+                        names=tuple(names), values=tuple(count_shapes(shapes, name) for name in names))
 
 def draw_relations(
     level: int, # 1 to 5
     rng: random.Random, # Draws all that the level leaves open
 ) -> DrawnProblem:
-    "Draw a problem about the shapes on one side of a star"
-    direction = rng.choice(list(DIRECTIONS))
-    axis, sign = DIRECTIONS[direction]
-    num_lines = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3}[level]
-    place = num_lines + 1 if sign < 0 else GRID - num_lines
-    shapes = _place_shapes(rng, rng.randint(7, 13))
-    other = rng.randint(1, GRID)
-    cell = (other, place) if axis == 'column' else (place, other)
+    "Draw a problem about the shapes that look like neighbours of a star"
+    shapes = _place_shapes(rng, rng.randint(*{1: (6, 10), 2: (7, 11), 3: (7, 12), 4: (8, 13), 5: (8, 13)}[level]))
+    cell = rng.randint(1, GRID), rng.randint(1, GRID)
     kept = [shape for shape in shapes if shape[:2] != cell]
-    asked = rng.choice(sorted({shape[2] for shape in kept})) + ' shapes' if level >= 4 else 'shapes'
-    return ask_relation(tuple(sorted([*kept, (*cell, *STAR)])), direction, asked)
+    return ask_relation(tuple(sorted([*kept, (*cell, *STAR)])), level, rng) or draw_relations(level, rng)
 
 # %% ../nbs/02_worlds.ipynb #459c6cf2
 INKS = ('black', 'red', 'green', 'blue', 'purple', 'brown')
