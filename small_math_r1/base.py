@@ -63,15 +63,18 @@ class ConversationBatches(Dataset):
         *,
         num_batches: int,
         batch_size: int, # Conversations in a batch
-        num_describing: int, # The first batches, in which pictures are only described
+        num_describing: int, # The first batches, of the stage 'describe'
+        num_looking: int, # The next ones, of the stage 'look'; those after them are of 'ask'
         seed: int, # Of the stream
     ):
-        self.processor, self.num_batches, self.batch_size, self.num_describing, self.seed = processor, num_batches, batch_size, num_describing, seed
+        self.processor, self.num_batches, self.batch_size, self.seed = processor, num_batches, batch_size, seed
+        self.num_describing, self.num_looking = num_describing, num_looking
 
     def __len__(self) -> int: return self.num_batches
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        stream = conversations(seed=f'{self.seed}/{index}', only_describe=index < self.num_describing)
+        stage = 'describe' if index < self.num_describing else 'look' if index < self.num_describing + self.num_looking else 'ask'
+        stream = conversations(seed=f'{self.seed}/{index}', stage=stage)
         return encode_batch(list(islice(stream, self.batch_size)), self.processor)
 
 class _Trainer(ResumableWeights, Trainer):
@@ -84,10 +87,11 @@ class _Trainer(ResumableWeights, Trainer):
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 6000, # Optimizer steps, one batch each
-    num_describing: int = 500, # The first steps, in which pictures are only described
+    num_steps: int = 4800, # Optimizer steps, one batch each
+    num_describing: int = 400, # The first steps, of the stage 'describe'
+    num_looking: int = 2000, # The next ones, of the stage 'look'; the others are of 'ask'
     batch_size: int = 16, # Conversations in a batch
-    learning_rate: float = 1.5e-3, # Until it falls to 0 in the last two fifths
+    learning_rate: float = 1.5e-3, # Peak, reached after 40 steps; from there it falls to 0 along a cosine
     seed: int = 0, # Of the weights and the stream
     bf16: bool = False, # Autocast to bfloat16? Faster where the CPU has it, much slower where not
 ) -> list[dict]: # Training log
@@ -98,10 +102,11 @@ def pretrain(
     model = tiny_model(processor.tokenizer, seed=seed)
     trainer = _Trainer(
         model=model, data_collator=lambda batches: batches[0],
-        train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size, num_describing=num_describing, seed=seed),
+        train_dataset=ConversationBatches(processor, num_batches=num_steps, batch_size=batch_size, num_describing=num_describing,
+                                          num_looking=num_looking, seed=seed),
         args=TrainingArguments(
             output_dir=folder/'checkpoints', max_steps=num_steps, per_device_train_batch_size=1, learning_rate=learning_rate,
-            lr_scheduler_type='warmup_stable_decay', lr_scheduler_kwargs={'num_decay_steps': num_steps * 2 // 5}, warmup_steps=40,
+            lr_scheduler_type='cosine', warmup_steps=40,
             weight_decay=0.01, adam_beta2=0.98, max_grad_norm=1.0, bf16=bf16,
             use_cpu=True, train_sampling_strategy='sequential', save_steps=240, save_total_limit=1, logging_steps=20, report_to='none', seed=seed))
     trainer.logged_at = time.time()
@@ -109,7 +114,7 @@ def pretrain(
     log = [row for row in trainer.state.log_history if 'loss' in row]
     save_model(model.to(torch.bfloat16), processor, folder)
     write_metrics(folder/'metrics.csv', log)
-    config = dict(num_steps=num_steps, num_describing=num_describing, batch_size=batch_size, learning_rate=learning_rate, bf16=bf16)
+    config = dict(num_steps=num_steps, num_describing=num_describing, num_looking=num_looking, batch_size=batch_size, learning_rate=learning_rate, bf16=bf16)
     write_json(folder/'manifest.json', run_manifest(
         config, seed=seed, wall_s=round(sum(row['seconds'] for row in log)), num_parameters=model.num_parameters(),
         sha256={name: sha256_file(folder/name) for name in ('model.safetensors', 'tokenizer.json')}))

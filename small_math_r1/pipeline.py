@@ -327,6 +327,12 @@ def run(
     return results
 
 # %% ../nbs/11a_pipeline.ipynb #2099365c
+def _without_folders(value):
+    "Cut absolute paths to their last part: who keeps a run need not tell where it lay"
+    if isinstance(value, dict): return {name: _without_folders(part) for name, part in value.items()}
+    if isinstance(value, list): return [_without_folders(part) for part in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
 def record_run(
     out: str | Path, # Folder of a finished run
     folder: str | Path, # Receives manifest.json, results.json, sft.csv, grpo.csv and samples.jsonl
@@ -338,7 +344,7 @@ def record_run(
     folder.mkdir(parents=True, exist_ok=True)
     results = read_json(out/'results.json')
     write_json(folder/'results.json', {**results, 'report': 'report.html'})
-    shutil.copy(out/'manifest.json', folder/'manifest.json')
+    write_json(folder/'manifest.json', _without_folders(read_json(out/'manifest.json')))
     for stage in ('sft', 'grpo'): shutil.copy(out/stage/'metrics.csv', folder/f'{stage}.csv')
     rows = [{'stage': stage, **row} for stage in STAGES for row in read_jsonl(out/'evaluation'/f'{stage}_greedy.jsonl')[:num_samples]]
     write_jsonl(folder/'samples.jsonl', rows)

@@ -105,16 +105,21 @@ def _read_reference(source: str, path: str | os.PathLike, image_root: str | os.P
         yield read_row(source, id, partial(make, row, id))
 
 # %% ../nbs/01c_readers.ipynb #b079dffd
+def _choices(choices: object, answer: str) -> dict:
+    if not choices: return dict(answer=answer)
+    try: return dict(options=lettered(choices), answer=letter_of(answer, lettered(choices)))
+    except RowError: return dict(answer=answer, problem_type='free-form')
+
+
 def read_mathvista(
     path: str | os.PathLike,  # testmini.json, or a table
     image_root: str | os.PathLike | None = None,  # Folder of images/, default the file's
 ) -> Iterator[Read | Rejected]:
     "Read MathVista; its `subject` is the data set that a question comes from"
     def fields(row: dict) -> dict:
-        options = lettered(row['choices']) if row.get('choices') else ()
-        answer, metadata = _text(row, 'answer'), row.get('metadata')
+        metadata = row.get('metadata')
         subject = metadata.get('source') if isinstance(metadata, dict) else None
-        return dict(question=_text(row, 'question'), options=options, answer=letter_of(answer, options) if options else answer, subject=subject)
+        return dict(question=_text(row, 'question'), subject=subject) | _choices(row.get('choices'), _text(row, 'answer'))
 
     return _read_reference('MathVista', path, image_root, 'pid', fields)
 
@@ -125,10 +130,8 @@ def read_mathvision(
 ) -> Iterator[Read | Rejected]:
     "Read MATH-Vision"
     def fields(row: dict) -> dict:
-        options = lettered(row['options']) if row.get('options') else ()
-        answer = _text(row, 'answer')
-        return dict(question=re.sub(r'\s*<image\d+>', '', _text(row, 'question')).strip(), options=options, level=row.get('level'),
-                    answer=letter_of(answer, options) if options else answer, subject=row.get('subject'), solution=_text(row, 'solution', default=''))
+        return dict(question=re.sub(r'\s*<image\d+>', '', _text(row, 'question')).strip(), level=row.get('level'), subject=row.get('subject'),
+                    solution=_text(row, 'solution', default='')) | _choices(row.get('options'), _text(row, 'answer'))
 
     return _read_reference('MATH-Vision', path, image_root, 'id', fields)
 

@@ -25,7 +25,7 @@ class EvaluateConfig:
     "How the stages are compared on the held-out problems"
     num_samples: int = field(default=4, metadata={'help': 'Sampled answers per problem, beside the greedy one.'})
     temperature: float = field(default=1.0, metadata={'help': 'Of the sampled answers.'})
-    max_completion_length: int = field(default=56, metadata={'help': 'Token cap per answer.'})
+    max_completion_length: int = field(default=60, metadata={'help': 'Token cap per answer.'})
     batch_size: int = field(default=256, metadata={'help': 'Answers generated at once.'})
     template: str = field(default='tags', metadata={'help': 'Prompt template.'})
     seed: int = field(default=0, metadata={'help': 'Of the sampled answers.'})
@@ -43,8 +43,8 @@ PROFILE_DEFAULTS = {
         'mix': {},
         'sft': dict(seed=0, max_steps=150, per_device_train_batch_size=32, learning_rate=1e-3, lr_scheduler_type='cosine', warmup_steps=10,
                     dataloader_pin_memory=False, logging_steps=1, save_steps=50),
-        'grpo': dict(seed=0, max_steps=50, per_device_train_batch_size=64, gradient_accumulation_steps=4, num_generations=8, learning_rate=1.5e-4,
-                     lr_scheduler_type='constant_with_warmup', warmup_steps=5, max_completion_length=56, bf16=False,
+        'grpo': dict(seed=0, max_steps=50, per_device_train_batch_size=64, gradient_accumulation_steps=4, num_generations=8, learning_rate=1e-4,
+                     lr_scheduler_type='constant_with_warmup', warmup_steps=5, max_completion_length=60, bf16=False,
                      gradient_checkpointing=False, dataloader_pin_memory=False, logging_steps=1, save_steps=20),
         'evaluate': {}},
     'qwen2.5-vl-3b': {
