@@ -87,9 +87,9 @@ class _Trainer(ResumableWeights, Trainer):
 def pretrain(
     folder: str | Path, # Receives the model, the processor, manifest.json and metrics.csv
     *,
-    num_steps: int = 4800, # Optimizer steps, one batch each
+    num_steps: int = 5200, # Optimizer steps, one batch each
     num_describing: int = 400, # The first steps, of the stage 'describe'
-    num_looking: int = 2000, # The next ones, of the stage 'look'; the others are of 'ask'
+    num_looking: int = 3400, # The next ones, of the stage 'look'; the others are of 'ask'
     batch_size: int = 16, # Conversations in a batch
     learning_rate: float = 1.5e-3, # Peak, reached after 40 steps; from there it falls to 0 along a cosine
     seed: int = 0, # Of the weights and the stream
