@@ -182,7 +182,7 @@ RECIPES = {recipe.name: recipe for recipe in (
                     RecipeSource(reader='drawn', only='held_out', count=1000))),
     _video_r1('seed', 'The math part of Video-R1-260k, all of it.', multimath300k=27000, unigeo=3357, geometry3k=2000, geoqa=2000,
               superclevr=1288, clevrmath=1118, geos=161),
-    _video_r1('seed-readme', "The counts that the seed's README lists.", multimath300k=27000, unigeo=2000, geometry3k=2000, geoqa=2000,
+    _video_r1('seed-readme', "The counts that the README of Small_Math_R1 lists.", multimath300k=27000, unigeo=2000, geometry3k=2000, geoqa=2000,
               superclevr=1300, clevrmath=1000, geos=200))}
 
 # %% ../nbs/03c_recipes.ipynb #60b2b266
