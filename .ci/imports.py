@@ -14,7 +14,7 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGE = 'small_math_r1'
-TORCH_FREE = 'problems files sources pickles originals readers duplicates worlds corpus mixing values answers rewards preflight evaluation figures pages reports'.split()
+TORCH_FREE = 'problems tables files sources pickles originals readers duplicates worlds corpus mixing values recipes cards selection mixture answers rewards preflight evaluation figures pages reports'.split()
 HEAVY = {'torch', 'torchvision', 'transformers', 'trl', 'peft', 'accelerate', 'bitsandbytes'}
 
 root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()

@@ -252,17 +252,18 @@ def _read_row(row: object, root: str, checked: set[str], *, absolute_allowed: bo
 # %% ../nbs/00_problems.ipynb #950e3010
 def write_problems(
     problems: Iterable[Problem],  # Written in this order
-    path: str | os.PathLike,  # A .jsonl file; pictures below its folder are noted relative to it, others absolute
+    path: str | os.PathLike,  # A .jsonl file, or .json for Video-R1's format; pictures below its folder are noted relative to it, others absolute (.jsonl only)
 ) -> None:
-    "Write `problems` as JSON lines that `read_problems` reads back"
+    "Write `problems` as a file that `read_problems` reads back"
     path = Path(path)
-    _require(path.suffix == '.jsonl', f'`path` must end in .jsonl, got {path.name!r}')
+    _require(path.suffix in ('.jsonl', '.json'), f'`path` must end in .jsonl or .json, got {path.name!r}')
     root = os.path.abspath(path.parent)
-    lines = [json.dumps(_row(problem, root), ensure_ascii=False) + '\n' for problem in problems]
+    if path.suffix == '.json': text = json.dumps([_video_r1_row(problem, root) for problem in problems], ensure_ascii=False, indent=1) + '\n'
+    else: text = ''.join(json.dumps(_row(problem, root), ensure_ascii=False) + '\n' for problem in problems)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        temporary.write_text(''.join(lines), encoding='utf-8')
+        temporary.write_text(text, encoding='utf-8')
         os.replace(temporary, path)
     finally: temporary.unlink(missing_ok=True)
 
@@ -274,6 +275,14 @@ def _row(problem: Problem, root: str) -> dict:
 
     images = {} if problem.image is None else {'image': place(problem.image)}
     return asdict(problem) | images | {'more_images': [place(image) for image in problem.more_images]}
+
+
+def _video_r1_row(problem: Problem, root: str) -> dict:
+    row = to_video_r1(problem)
+    if problem.image is None: return row
+    image = os.path.abspath(problem.image)
+    _require(image.startswith(os.path.join(root, '')), f"Video-R1's files name pictures below their own folder, {_short(problem.image)} is not below {root!r}")
+    return row | {'path': './' + Path(image).relative_to(root).as_posix()}
 
 # %% ../nbs/00_problems.ipynb #a302dc2f
 def problem_hash(
