@@ -278,11 +278,9 @@ def _row(problem: Problem, root: str) -> dict:
 
 
 def _video_r1_row(problem: Problem, root: str) -> dict:
-    row = to_video_r1(problem)
-    if problem.image is None: return row
-    image = os.path.abspath(problem.image)
-    _require(image.startswith(os.path.join(root, '')), f"Video-R1's files name pictures below their own folder, {_short(problem.image)} is not below {root!r}")
-    return row | {'path': './' + Path(image).relative_to(root).as_posix()}
+    image = _row(problem, root)['image']
+    _require(image is None or not os.path.isabs(image), f"Video-R1's files name pictures below their own folder, {_short(image)} is not below {root!r}")
+    return to_video_r1(problem) | {'path': image and f'./{image}'}
 
 # %% ../nbs/00_problems.ipynb #a302dc2f
 def problem_hash(
