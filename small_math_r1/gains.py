@@ -7,7 +7,8 @@ __all__ = ['SIGNIFICANCE', 'measure_gain', 'percent', 'points', 'p_text', 'gain_
            'controls_sentence']
 
 # %% ../nbs/10e_gains.ipynb #5d0c1b73
-from .figures import GRADERS, STAGE_TITLES
+from .figures import STAGE_TITLES
+from .graders import RUN_GRADERS
 
 # %% ../nbs/10e_gains.ipynb #5760118f
 SIGNIFICANCE = 0.05
@@ -21,14 +22,14 @@ def measure_gain(
     "Split the change between two stages into answers and format"
     changes, p, n = {}, {}, results['stages'][after]['greedy']['strict']['n']
     if n == 0: raise ValueError('no held-out problem has a usable gold answer: correct the answers in data/held_out.jsonl')
-    for grader in GRADERS:
+    for grader in RUN_GRADERS:
         pair = _pair(results, before, after, grader)
         a, b = (results['stages'][stage]['greedy'][grader] for stage in (before, after))
         if b['correct'] - a['correct'] != pair['gained'] - pair['lost'] or a['n'] != b['n']:
             raise ValueError(f"the {grader} counts of {before} and {after} ({a['correct']} of {a['n']}, {b['correct']} of {b['n']}) do not fit "
                              f"their pair (+{pair['gained']}, -{pair['lost']}): evaluate the run again")
         changes[grader], p[grader] = 100*(b['correct'] - a['correct'])/n, pair['p']
-    solved = max(results['stages'][after]['greedy'][grader]['correct'] for grader in GRADERS)
+    solved = max(results['stages'][after]['greedy'][grader]['correct'] for grader in RUN_GRADERS)
     kind = 'nothing solved' if solved == 0 else 'nothing changed'
     for grader, name in (('strict', 'format'), ('flexible', 'answers')):
         if solved and p[grader] < SIGNIFICANCE: kind = f"{name} {'gained' if changes[grader] > 0 else 'lost'}"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from .answers import grade
+from .graders import grade
 from .controls import StopAfter, right_traces, swap_pictures
 from .evaluation import summarise
 from .files import clear_stage, finish_stage, open_stage, read_json, read_jsonl, read_metrics, run_manifest, sha256_file, stage_is_done

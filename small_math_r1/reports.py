@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .answers import REASONS, Verdict, prompt_text
+from .answers import prompt_text
 from .evaluation import grade_rows
-from .figures import GRADERS, STAGES, STAGE_TITLES, draw_accuracy, draw_breakdown, draw_controls, draw_samples, draw_seeds, draw_training, save_figure
+from .figures import STAGES, STAGE_TITLES, draw_accuracy, draw_breakdown, draw_controls, draw_samples, draw_seeds, draw_training, save_figure
 from .files import atomic_write, read_json, read_jsonl, read_metrics
 from .gains import baseline_sentence, controls_sentence, gain_sentence, p_text, percent, points
+from .graders import REASONS, RUN_GRADERS, Verdict
 from .pages import Markup, data_uri, escape, fragment, output_box, page, table, tag
 from .problems import Problem, open_picture, read_problems
 
@@ -35,7 +36,7 @@ def _title(stage: str) -> Markup: return fragment(tag('span', class_=f'key {stag
 def _stages(results: dict) -> list[str]: return [stage for stage in STAGES if stage in results['stages']]
 
 
-_COLUMNS = [(decoding, grader) for decoding in ('greedy', 'sampled') for grader in GRADERS]
+_COLUMNS = [(decoding, grader) for decoding in ('greedy', 'sampled') for grader in RUN_GRADERS]
 
 
 def _accuracy_table(results: dict) -> Markup:
@@ -66,9 +67,9 @@ def _pairs_table(results: dict) -> Markup:
 
 def _breakdown_table(results: dict, by: str) -> Markup:
     groups = results['breakdown'][by]
-    rows = [[f'{by} {key}' if by == 'level' else key] + [_cell(groups[key][stage][grader]) for stage in _stages(results) for grader in GRADERS]
+    rows = [[f'{by} {key}' if by == 'level' else key] + [_cell(groups[key][stage][grader]) for stage in _stages(results) for grader in RUN_GRADERS]
             for key in sorted(groups, key=lambda key: (len(key), key) if by == 'level' else (0, key))]
-    head = [{'level': 'level', 'subject': 'family'}[by]] + [f'{STAGE_TITLES[stage]}, {grader}' for stage in _stages(results) for grader in GRADERS]
+    head = [{'level': 'level', 'subject': 'family'}[by]] + [f'{STAGE_TITLES[stage]}, {grader}' for stage in _stages(results) for grader in RUN_GRADERS]
     return tag('details', tag('summary', f'The numbers by {head[0]}'), table('Greedy accuracy: share, right/n, 95 % Wilson interval in %', head, rows))
 
 
@@ -88,7 +89,7 @@ def _lengths_table(results: dict) -> Markup:
     counted = {reason for stage in _stages(results) for by_grader in results['reasons'][stage].values() for reason, count in by_grader.items() if count}
     reasons = [reason for reason in REASONS if reason in counted]
     rows = [[_title(stage), grader, f"{results['lengths'][stage]['mean_tokens']:.1f}", results['lengths'][stage]['truncated'],
-             *(results['reasons'][stage][grader].get(reason, 0) for reason in reasons)] for stage in _stages(results) for grader in GRADERS]
+             *(results['reasons'][stage][grader].get(reason, 0) for reason in reasons)] for stage in _stages(results) for grader in RUN_GRADERS]
     caption = f"Greedy answers, n = {results['held_out_n']}: mean length, number cut off at {results['max_completion_length']} tokens, and why each counted as it did"
     return table(caption, ['stage', 'grader', 'tokens (mean)', 'cut off', *reasons], rows)
 
@@ -148,7 +149,7 @@ def _card(problem: Problem, rows: dict[str, dict], verdicts: dict[str, dict[str,
 # %% ../nbs/11_reports.ipynb #9158bb96
 def _numbers(entries: dict[str, dict]) -> str:
     "'base: strict 3/500, flexible 60/500; SFT: …'"
-    return '; '.join(f"{name}: " + ', '.join(f"{grader} {greedy[grader]['correct']}/{greedy[grader]['n']}" for grader in GRADERS)
+    return '; '.join(f"{name}: " + ', '.join(f"{grader} {greedy[grader]['correct']}/{greedy[grader]['n']}" for grader in RUN_GRADERS)
                      for name, greedy in entries.items())
 
 
@@ -277,8 +278,8 @@ def _graded(out: Path, results: dict, problems: Sequence[Problem]) -> tuple[dict
         rows[stage] = sorted(read_jsonl(path), key=lambda row: row['index'])
         if [row['index'] for row in rows[stage]] != list(range(len(problems))):
             raise ValueError(f'{str(path)!r} does not hold one answer for each of the {len(problems)} held-out problems: evaluate the run again')
-        verdicts[stage] = {grader: grade_rows(problems, rows[stage], grader=grader) for grader in GRADERS}
-        for grader in GRADERS:
+        verdicts[stage] = {grader: grade_rows(problems, rows[stage], grader=grader) for grader in RUN_GRADERS}
+        for grader in RUN_GRADERS:
             found, told = sum(verdict.correct for verdict in verdicts[stage][grader]), results['stages'][stage]['greedy'][grader]['correct']
             # A comparison may run out of time on one day and not on another
             late = results['reasons'][stage][grader].get('timed out', 0) + sum(verdict.reason == 'timed out' for verdict in verdicts[stage][grader])
@@ -292,7 +293,7 @@ def _samples(problems: Sequence[Problem], rows: dict, verdicts: dict) -> tuple[d
     before, after = ([verdict.correct for verdict in verdicts[stage]['flexible']] for stage in list(rows)[-2:])
     chosen = choose_samples(before, after)
     def card(row: int) -> Markup:
-        return _card(problems[row], {stage: rows[stage][row] for stage in rows}, {stage: {grader: verdicts[stage][grader][row] for grader in GRADERS} for stage in rows})
+        return _card(problems[row], {stage: rows[stage][row] for stage in rows}, {stage: {grader: verdicts[stage][grader][row] for grader in RUN_GRADERS} for stage in rows})
     return {kind: (count, [card(row) for row in drawn]) for kind, (count, drawn) in chosen.items()}, [drawn[0] for _, drawn in chosen.values() if drawn]
 
 # %% ../nbs/11_reports.ipynb #62fdae93

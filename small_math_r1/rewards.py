@@ -10,7 +10,8 @@ __all__ = ['ACCURACY_VALUE', 'FORMAT_VALUE', 'VARIANTS', 'format_reward', 'lengt
 import re
 from collections.abc import Callable, Sequence
 
-from .answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, Verdict, grade_text, is_well_formed
+from .answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, is_well_formed
+from .graders import Verdict, grade_text
 
 # %% ../nbs/07_rewards.ipynb #852c9cab
 def _text(completion: str | list[dict]) -> str:
