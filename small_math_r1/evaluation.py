@@ -93,20 +93,21 @@ def holm(
     "Correct p values for being several, by Holm's method"
     return multipletests(p_values, method='holm')[1].tolist() if len(p_values) else []
 
-# %% ../nbs/10_evaluation.ipynb #3c483842
+# %% ../nbs/10_evaluation.ipynb #005f32f8
 def detectable_difference(
     n: int,  # Problems
     discordant: float,  # Share of them that one model alone solves, 0 to 1
     *,
     power: float = 0.8,  # Probability that the test sees it
     significance: float = 0.05,  # Two-sided
-) -> float:  # Fraction from 0 to 1; `discordant` itself if not even that is enough
+) -> float:  # Fraction from 0 to 1
     "The smallest difference between two models that McNemar's test is likely to see"
     if n < 1 or not 0 <= discordant <= 1: raise ValueError(f'`n` must be at least 1 and `discordant` from 0 to 1, got {n} and {discordant}')
     z, reach = norm.ppf(1 - significance/2), norm.ppf(power)
     def lacks(difference: float) -> float:
         return z*math.sqrt(discordant) + reach*math.sqrt(max(0.0, discordant - difference**2)) - difference*math.sqrt(n)
-    return float(brentq(lacks, 0, discordant)) if lacks(discordant) < 0 else float(discordant)
+    least = min(1.0, math.ceil(math.log2(2/significance))/n)  # The exact test needs so many problems that all point one way
+    return max(least, float(brentq(lacks, 0, discordant)) if lacks(discordant) < 0 else float(discordant))
 
 # %% ../nbs/10_evaluation.ipynb #e8573ad1
 def pass_at_k(

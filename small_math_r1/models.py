@@ -143,16 +143,16 @@ def tiny_model(
         torch.manual_seed(seed)
         return Qwen2_5_VLForConditionalGeneration(config)
 
-# %% ../nbs/05_models.ipynb #e10e4339
+# %% ../nbs/05_models.ipynb #eb9cbd3a
 def load_processor(
     model: str, # Folder or hub id
     *,
-    profile: Profile = PROFILES['tiny'], # Sets the picture budget
+    profile: Profile | None = PROFILES['tiny'], # Sets the picture budget; None keeps the one that was saved with the model
 ) -> ProcessorMixin: # Pads on the left, as generation needs
     "Load the processor of a model and set the picture budget"
     processor = AutoProcessor.from_pretrained(model)
     processor.tokenizer.padding_side = 'left'
-    processor.image_processor.size = {'shortest_edge': profile.min_pixels, 'longest_edge': profile.max_pixels}
+    if profile: processor.image_processor.size = {'shortest_edge': profile.min_pixels, 'longest_edge': profile.max_pixels}
     return processor
 
 def load_model(

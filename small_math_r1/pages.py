@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['POLICY', 'STYLE', 'Markup', 'escape', 'fragment', 'tag', 'output_box', 'table', 'data_uri', 'page']
 
-# %% ../nbs/10d_pages.ipynb #876b21a2
+# %% ../nbs/10d_pages.ipynb #bb77d3ff
 import base64
+import hashlib
 import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# %% ../nbs/10d_pages.ipynb #50affd81
+# %% ../nbs/10d_pages.ipynb #20ed79aa
 class Markup(str):
     "HTML that `tag` built, which is not escaped again"
 
@@ -48,7 +49,7 @@ def tag(
 ) -> Markup:
     "An HTML element"
     written = ''.join(f' {key.rstrip("_").replace("_", "-")}="{_escape(value, "{}")}"' for key, value in attributes.items())
-    if name in ('img', 'meta'): return Markup(f'<{name}{written}>')
+    if name in ('img', 'input', 'meta'): return Markup(f'<{name}{written}>')
     return Markup(f'<{name}{written}>{fragment(*children)}</{name}>')
 
 # %% ../nbs/10d_pages.ipynb #b67b737b
@@ -84,7 +85,7 @@ def data_uri(
     "A picture as an address that holds it"
     return f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
 
-# %% ../nbs/10d_pages.ipynb #af9e53af
+# %% ../nbs/10d_pages.ipynb #0fbbc90b
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = '''
 :root { color-scheme: light dark; --ground: #fbfbfa; --box: #fff; --text: #1c1d1f; --soft: #595c61; --line: #d9dadc; --right: #1a6b2a; --wrong: #a31d1d; --link: #1d5a99 }
@@ -123,8 +124,13 @@ dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .3re
 def page(
     title: str, # Of the browser's tab and of the page
     *children: Markup,
+    style: str = '',  # Added to `STYLE`
+    script: str = '',  # Our own, the only one that may run
 ) -> Markup:
-    "A whole HTML page that needs no network and runs no script"
+    "A whole HTML page that needs no network, and runs no script but the one given"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"{POLICY}; script-src 'sha256-{digest}'" if script else POLICY
     head = tag('head', tag('meta', charset='utf-8'), tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
-               tag('meta', http_equiv='Content-Security-Policy', content=POLICY), tag('title', title), tag('style', Markup(STYLE)))
-    return Markup('<!doctype html>\n' + tag('html', head, tag('body', *children), lang='en') + '\n')
+               tag('meta', http_equiv='Content-Security-Policy', content=policy), tag('title', title), tag('style', Markup(STYLE + style)))
+    body = tag('body', *children, *([tag('script', Markup(script))] if script else []))
+    return Markup('<!doctype html>\n' + tag('html', head, body, lang='en') + '\n')
