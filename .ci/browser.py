@@ -204,6 +204,11 @@ def self_test(browser):
     return faults
 
 
+def find_program():
+    program = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
+    return program or sys.exit('no Chromium found: install the package chromium, or give --browser PATH')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('report', nargs='?', type=Path)
@@ -213,8 +218,7 @@ def main():
     options = parser.parse_args()
     if bool(options.report) == options.self_test: parser.error('give a report or --self-test')
     if options.report and not options.report.is_file(): sys.exit(f'{options.report} is missing')
-    program = options.browser or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome', 'chrome'))), None)
-    if program is None: sys.exit('no Chromium found: install the package chromium, or give --browser PATH')
+    program = options.browser or find_program()
     if options.screenshots: options.screenshots.mkdir(parents=True, exist_ok=True)
     with chromium(program) as browser:
         faults = self_test(browser) if options.self_test else check(browser, options.report, options.screenshots)

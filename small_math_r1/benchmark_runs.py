@@ -49,11 +49,16 @@ class BenchmarkOptions:
             value = getattr(self, name)
             if value is not None and value < 1: raise ValueError(f'`{name}` must be at least 1, got {value}')
 
-# %% ../nbs/11c_benchmark_runs.ipynb #60221c75
+# %% ../nbs/11c_benchmark_runs.ipynb #c75522ff
 def _revision(model: str, loaded: object) -> str:
     files = sorted(Path(model).glob('*.safetensors')) if Path(model).is_dir() else []
     if files: return ' '.join(f'{path.name} {sha256_file(path)[:16]}' for path in files)
     return str(getattr(getattr(loaded, 'config', None), '_commit_hash', None) or 'not known')
+
+
+def _short(model: str) -> str:  # A folder without the path to it; a run keeps its models in folders called model
+    path = Path(model)
+    return model if not path.exists() else path.resolve().parent.name if path.resolve().name == 'model' else path.resolve().name
 
 
 def _hardware() -> dict:
@@ -73,7 +78,7 @@ def _load(model: str, backend: str, *, is_own: bool, profile: str) -> tuple[Call
     loaded = load_model(model, tuning='lora' if (Path(model)/'adapter_config.json').exists() else 'full')
     return partial(generate_completions, loaded, processor), _revision(model, loaded)
 
-# %% ../nbs/11c_benchmark_runs.ipynb #e1776942
+# %% ../nbs/11c_benchmark_runs.ipynb #8b28c711
 def _output(problem: Problem, row: dict) -> dict:
     return {'id': problem.id, 'question': problem.question, 'answer': problem.answer, 'problem_type': problem.problem_type, 'options': list(problem.options), 'level': problem.level,
             'subject': problem.subject, 'source': problem.source, 'sample': row['sample'], 'output': row['completion'], 'num_tokens': row['num_tokens'], 'truncated': row['truncated']}
@@ -90,7 +95,7 @@ def run_benchmark(
     fresh: bool = False,  # Is what was there before deleted?
 ) -> dict:  # The results, as `regrade` makes them
     "Ask a model a benchmark and grade its answers"
-    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': model, 'prompt': options.prompt,
+    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': _short(model), 'weights': _revision(model, None) if Path(model).is_dir() else None, 'prompt': options.prompt,
                  'backend': options.backend, 'limit': options.limit, 'sampling': asdict(sampling)}
     folder = open_stage(out, asked.name, described, fresh=fresh)
     if not stage_is_done(folder):
@@ -99,7 +104,7 @@ def run_benchmark(
             answer, revision = load()
             rows = answer(problems, sampling=sampling, out=folder/'answers.jsonl', label=asked.name, by_length=True)
             write_jsonl(folder/'outputs.jsonl', [_output(problems[row['index']], row) for row in rows])
-            models = align([read_outputs(folder/'outputs.jsonl', name=Path(model).name)])
+            models = align([read_outputs(folder/'outputs.jsonl', name=_short(model))])
             results, verdicts = regrade(models, graders=REGRADE_GRADERS)
             write_comparison(folder, results, models, verdicts)
         rejected = folder/'rejected.jsonl'
@@ -135,4 +140,4 @@ def evaluate(
     def load() -> tuple[Callable, str]:  # Once for all benchmarks, and only if something is left to ask
         if not kept: kept.append(_load(model, options.backend, is_own=model == own, profile=profile))
         return kept[0]
-    return {one.name: run_benchmark(one, options, out=out, load=load, model=model if not Path(model).exists() else Path(model).name, sampling=sampling, fresh=fresh) for one in asked}
+    return {one.name: run_benchmark(one, options, out=out, load=load, model=model, sampling=sampling, fresh=fresh) for one in asked}

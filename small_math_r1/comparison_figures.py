@@ -91,7 +91,7 @@ def draw_groups(
     _legend(figure, names)
     return figure
 
-# %% ../nbs/10i_comparison_figures.ipynb #e75109eb
+# %% ../nbs/10i_comparison_figures.ipynb #cc7fbec4
 _FEW = 5  # Problems; the interval of a cell of four is at least 49 points wide
 
 
@@ -111,7 +111,7 @@ def draw_map(
         for y, row in enumerate(cells):
             for x, cell in enumerate(row):
                 if not cell or not cell['n']: continue
-                dark = values[y][x] < 55  # False for a cell without a value
+                dark = values[y][x] < 45  # False for a cell without a value
                 axes.text(x, y, f'{100*cell["correct"]/cell["n"]:.0f} %\n{cell.get("problems", cell["n"])}', ha='center', va='center', fontsize=6.8, color='white' if dark else 'black', linespacing=1.05)
         axes.set_xticks(range(len(levels)), levels)
         axes.set_yticks(range(len(subjects)), [textwrap.fill(drawable(subject), 18) for subject in subjects] if number == 0 else ['']*len(subjects), parse_math=False)

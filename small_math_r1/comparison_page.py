@@ -21,7 +21,7 @@ from .outputs import ModelOutputs
 from .pages import Markup, data_uri, fragment, page, table, tag
 from .problems import Problem
 
-# %% ../nbs/11b_comparison_page.ipynb #5034078e
+# %% ../nbs/11b_comparison_page.ipynb #559dae69
 def _cell(entry: dict) -> Markup:
     return fragment(tag('strong', percent(entry['correct']/entry['n'])), tag('small', f"{entry['correct']}/{entry['n']}, {100*entry['low']:.1f} to {100*entry['high']:.1f}"))
 
@@ -39,9 +39,12 @@ def _pairs(results: dict) -> Markup:
     return table(f"Pairs on the same {results['n']} problems. {test}. Holm: corrected for the pairs of a grader", ['models', 'grader', 'newly right', 'newly wrong', 'points', 'p', 'p (Holm)'], rows)
 
 
+def _signed(change: int) -> str: return f'{change:+d}'.replace('-', '−')
+
+
 def _splits(results: dict) -> Markup:
-    rows = [[f"{pair['a']} to {pair['b']}", pair['grader'], pair['split']['found_a'], pair['split']['found_b'], pair['split']['found_by_both'], f"{pair['split']['right_among_found_by_both']:+d}",
-             f"{pair['split']['newly_found'] + pair['split']['no_longer_found']:+d}"] for pair in results['pairs']]
+    rows = [[f"{pair['a']} to {pair['b']}", pair['grader'], pair['split']['found_a'], pair['split']['found_b'], pair['split']['found_by_both'], _signed(pair['split']['right_among_found_by_both']),
+             _signed(pair['split']['newly_found'] + pair['split']['no_longer_found'])] for pair in results['pairs']]
     return table('Where each change in right answers comes from: answers that were found in both outputs, and answers that were found in one of them only. The last two columns add up to the change',
                  ['models', 'grader', 'found before', 'found after', 'in both', 'right among both', 'right by being found'], rows)
 
@@ -161,7 +164,7 @@ def _filters(results: dict, problems: Sequence[Problem]) -> Markup:
     fields.append(tag('label', 'words', tag('input', type='search', name='search', placeholder='in questions and outputs')))
     return tag('form', *fields, tag('output', f'{len(problems)} problems', id='shown'), class_='filters')
 
-# %% ../nbs/11b_comparison_page.ipynb #ce7dc018
+# %% ../nbs/11b_comparison_page.ipynb #f6bd8cfc
 def render_comparison(
     results: dict,  # As `regrade` makes them
     models: Sequence[ModelOutputs],  # Aligned
@@ -182,16 +185,20 @@ def render_comparison(
         tag('header', tag('h1', 'Outputs graded again'), tag('p', f'{", ".join(names)}; n = {results["n"]} problems, graders {", ".join(results["graders"])}', class_='soft'),
             tag('nav', *(fragment(tag('a', title, href=f'#{key}'), ' ') for key, title in sections.items()), aria_label='Sections')),
         tag('main',
-            tag('section', tag('h2', 'Verdict'), tag('div', *(tag('p', sentence, class_='headline') for sentence in said), class_='verdict'), id='verdict'),
+            tag('section', tag('h2', 'Verdict'), tag('div', *(tag('p', *_with_code(sentence), class_='headline') for sentence in said), class_='verdict'), id='verdict'),
             tag('section', tag('h2', 'Accuracy'), _accuracy(results), tag('div', drawn.get('overall', ''), class_='figures'), id='accuracy'),
             tag('section', tag('h2', 'Differences'), *([_pairs(results), _splits(results)] if results['pairs'] else [tag('p', 'One model alone has nothing to differ from.')]), id='differences'),
             tag('section', tag('h2', 'Form and length'), _looks(results), _reasons(results), id='form'),
             tag('section', tag('h2', 'Level and subject'), tag('div', *(drawn[name] for name in ('level', 'subject', 'map') if name in drawn), class_='figures'),
-                *(_groups(results, field) for field in results['breakdown'] if results['breakdown'][field]), id='groups'),
-            tag('section', tag('h2', 'All problems'), tag('p', f'A line says who was right by `{last}`; inside stand all verdicts.'),
+                *(_groups(results, field) for field in results['breakdown'] if len(results['breakdown'][field]) > 1), id='groups'),
+            tag('section', tag('h2', 'All problems'), tag('p', *_with_code(f'A line says who was right by `{last}`; inside stand all verdicts.')),
                 _filters(results, models[0].problems), *folds, id='problems'),
             tag('section', tag('h2', 'Setup'), _setup(results), id='setup')),
         tag('footer', tag('p', 'Made by small-math-r1 from problems, gold answers and outputs alone; no stored verdict was read.')), style=_STYLE, script=_SCRIPT)
+
+
+def _with_code(sentence: str) -> list[str | Markup]:  # Names between backticks as code
+    return [tag('code', part) if place % 2 else part.replace(' %', '\u00a0%') for place, part in enumerate(sentence.split('`'))]
 
 
 def _plain(results: dict, name: str, grader: str) -> str:

@@ -32,7 +32,7 @@ def last_boxed(
             if boxed: last = max(last, (start, token.start()))
     return text[slice(*last)].strip() if last[0] >= 0 else None
 
-# %% ../nbs/03a_values.ipynb #f9ad1aa8
+# %% ../nbs/03a_values.ipynb #e181a87c
 FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # '１２：' to '12:'
 _SIGNS = {'−': '-', '–': '-', '。': '.', '、': ',', '\u00a0': ' ', '²': '^2', '³': '^3', '°': '^\\circ ', '×': '\\times ',
           '·': '\\cdot ', '÷': '\\div ', 'π': '\\pi ', '∞': '\\infty ', '≤': '\\leq ', '≥': '\\geq ', '½': '\\frac{1}{2}',
@@ -51,6 +51,9 @@ def _unwrap(text: str) -> str:
     return text
 
 
+_ORDINAL = re.compile(r'(?<=[0-9])\s?(?:\^\s?)?\{?(?:\\(?:text|mathrm|textrm)\{)?(?:st|nd|rd|th)\}{0,2}$')  # '12th', '12^{\\text{th}}'
+
+
 def plain_text(
     text: str,  # An answer, at most some hundred characters
 ) -> str:  # The same answer
@@ -60,6 +63,7 @@ def plain_text(
     while (shorter := _unwrap(text)) != text: text = shorter
     text = re.sub(r'√\s*(?:\{([^{}]*)\}|\(([^()]*)\)|([0-9.]+|[A-Za-z]))', lambda found: f'\\sqrt{{{found[found.lastindex]}}}', text)
     text = re.sub(r'(?<![A-Za-z\\])pi(?![A-Za-z])', r'\\pi ', text).strip()
+    text = _ORDINAL.sub('', text)
     return re.sub(r'(?<=[0-9])(?:\{,\}|,\\!|\\,)(?=[0-9]{3})', ',', text)
 
 # %% ../nbs/03a_values.ipynb #08e1ac19

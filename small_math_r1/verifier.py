@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 
-# %% ../nbs/00c_verifier.ipynb #7e9347c2
+# %% ../nbs/00c_verifier.ipynb #2bd9e0dc
 QUESTION_SECONDS = 2.0  # Processor time of one comparison; the slowest honest one that we found takes 0.6 s
 _WALL_SECONDS = 60.0  # For a child that waits instead of computing, or a machine that is asleep
-_MEMORY_BYTES = 1024 * 2**20  # Of address space, per child
+_MEMORY_BYTES = 1024 * 2**20  # Of address space that a child may take beside what it has from the server
 _SHOWN = 200  # Characters of a parsed form
 
 
@@ -79,12 +79,13 @@ def _predict_in_two_stages() -> None:  # In the worker
 
     converter.create_parser, converter.parse = create_staged_parser, parse_in_stages
 
-# %% ../nbs/00c_verifier.ipynb #e3f2d660
+# %% ../nbs/00c_verifier.ipynb #2c829923
 def _answer_questions(reply_to: int) -> None:  # In the child, until its input ends or the kernel ends it
     import resource  # Not on every system, and only the worker needs it
-    _, highest = resource.getrlimit(resource.RLIMIT_AS)
-    with suppress(ValueError, OSError):  # macOS knows no such limit; time stays bounded
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES if highest < 0 else min(_MEMORY_BYTES, highest), highest))
+    with suppress(ValueError, OSError):  # macOS knows no such limit and has no such file; time stays bounded
+        with open('/proc/self/statm') as file: allowed = int(file.read().split()[0])*resource.getpagesize() + _MEMORY_BYTES
+        _, highest = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed if highest < 0 else min(allowed, highest), highest))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     for line in iter(sys.stdin.buffer.readline, b''):
         number, *question = json.loads(line)
