@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['PROMPTS', 'BACKENDS', 'BenchmarkOptions', 'run_benchmark', 'evaluate']
 
-# %% ../nbs/11c_benchmark_runs.ipynb #39747259
+# %% ../nbs/11c_benchmark_runs.ipynb #c3e2dba2
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -21,7 +20,7 @@ from .files import finish_stage, open_stage, read_json, run_manifest, sha256_fil
 from .generation import Sampling, answer_problems, generate_completions, vision_tokens, with_vllm
 from .models import check_model, get_profile, load_model, load_processor
 from .outputs import align, read_outputs
-from .pipeline import timed
+from .pipeline import model_hash, timed, tuning_of
 from .problems import Problem, ProblemError
 from .regrade import REGRADE_GRADERS, regrade
 
@@ -49,11 +48,9 @@ class BenchmarkOptions:
             value = getattr(self, name)
             if value is not None and value < 1: raise ValueError(f'`{name}` must be at least 1, got {value}')
 
-# %% ../nbs/11c_benchmark_runs.ipynb #c75522ff
+# %% ../nbs/11c_benchmark_runs.ipynb #5c7ac424
 def _revision(model: str, loaded: object) -> str:
-    files = sorted(Path(model).glob('*.safetensors')) if Path(model).is_dir() else []
-    if files: return ' '.join(f'{path.name} {sha256_file(path)[:16]}' for path in files)
-    return str(getattr(getattr(loaded, 'config', None), '_commit_hash', None) or 'not known')
+    return model_hash(model) or str(getattr(getattr(loaded, 'config', None), '_commit_hash', None) or 'not known')
 
 
 def _short(model: str) -> str:  # A folder without the path to it; a run keeps its models in folders called model
@@ -75,10 +72,10 @@ def _load(model: str, backend: str, *, is_own: bool, profile: str) -> tuple[Call
         llm = LLM(model=model, limit_mm_per_prompt={'image': 1}, trust_remote_code=False)
         config = llm.llm_engine.get_model_config().hf_config
         return partial(answer_problems, with_vllm(llm, processor, forbidden=vision_tokens(config))), _revision(model, None)
-    loaded = load_model(model, tuning='lora' if (Path(model)/'adapter_config.json').exists() else 'full')
+    loaded = load_model(model, tuning=tuning_of(model))
     return partial(generate_completions, loaded, processor), _revision(model, loaded)
 
-# %% ../nbs/11c_benchmark_runs.ipynb #8b28c711
+# %% ../nbs/11c_benchmark_runs.ipynb #7b0fc4ea
 def _output(problem: Problem, row: dict) -> dict:
     return {'id': problem.id, 'question': problem.question, 'answer': problem.answer, 'problem_type': problem.problem_type, 'options': list(problem.options), 'level': problem.level,
             'subject': problem.subject, 'source': problem.source, 'sample': row['sample'], 'output': row['completion'], 'num_tokens': row['num_tokens'], 'truncated': row['truncated']}
@@ -95,7 +92,7 @@ def run_benchmark(
     fresh: bool = False,  # Is what was there before deleted?
 ) -> dict:  # The results, as `regrade` makes them
     "Ask a model a benchmark and grade its answers"
-    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': _short(model), 'weights': _revision(model, None) if Path(model).is_dir() else None, 'prompt': options.prompt,
+    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': _short(model), 'weights': model_hash(model), 'prompt': options.prompt,
                  'backend': options.backend, 'limit': options.limit, 'sampling': asdict(sampling)}
     folder = open_stage(out, asked.name, described, fresh=fresh)
     if not stage_is_done(folder):

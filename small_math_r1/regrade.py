@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['REGRADE_GRADERS', 'grade_models', 'looks_cut_off', 'regrade', 'gain_verdict']
 
-# %% ../nbs/10h_regrade.ipynb #bf69b1c8
-import math
+# %% ../nbs/10h_regrade.ipynb #246040d1
 import re
 from collections import Counter
 from collections.abc import Sequence

@@ -158,7 +158,7 @@ class _Worker:
                 raise RuntimeError('the process that grades expressions ends before it reads one: they cannot be graded on this machine')
         return None
 
-# %% ../nbs/00c_verifier.ipynb #46cf73a1
+# %% ../nbs/00c_verifier.ipynb #0dd1bde0
 class _Pool:
     def __init__(self): self.idle, self.places = deque(), threading.Semaphore(os.cpu_count() or 1)
 
@@ -183,6 +183,9 @@ def _remembered(gold: str, readings: tuple[str, ...], kinds: tuple[str, ...], op
     return _pool.ask(gold, readings, kinds, dict(options))
 
 
+_OPTIONS = frozenset(('float_rounding', 'numeric_precision', 'strict', 'allow_set_relation_comp', 'numbers'))
+
+
 def ask_math_verify(
     gold: str,  # Text with the gold answer, in dollars if it is LaTeX
     readings: Sequence[str],  # Ways to read the prediction
@@ -191,4 +194,5 @@ def ask_math_verify(
     **options: object,  # Of Math-Verify's `verify`: float_rounding, strict, …; `numbers=True` adds the numeric values
 ) -> dict:  # gold_parsed, parsed (form of the reading that decided) and equal; or stopped
     "Ask whether one of `readings` equals `gold`, in at most `QUESTION_SECONDS` of processor time"
+    if unknown := options.keys() - _OPTIONS: raise TypeError(f'there is no option {min(unknown)!r}, known are {", ".join(sorted(_OPTIONS))}')  # The worker would take it for a wrong answer
     return _remembered(gold, tuple(readings), tuple(kinds), tuple(sorted(options.items())))
