@@ -7,7 +7,7 @@ __all__ = ['TUNINGS', 'PROFILES', 'SPECIAL_TOKENS', 'TAG_TOKENS', 'INITIALIZER_R
            'ProfileError', 'get_profile', 'check_model', 'train_tokenizer', 'tiny_processor', 'tiny_model',
            'load_processor', 'load_model', 'add_lora', 'save_model', 'last_complete_checkpoint', 'ResumableWeights']
 
-# %% ../nbs/05_models.ipynb #b09c9cc8
+# %% ../nbs/05_models.ipynb #7f350165
 import json
 import re
 from collections.abc import Iterable
@@ -23,6 +23,7 @@ from transformers import ProcessorMixin, Qwen2_5_VLConfig, Qwen2_5_VLForConditio
 from transformers import Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
 from .answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from .files import read_json, write_json
 
 # %% ../nbs/05_models.ipynb #1ad1ea1e
 TUNINGS = ('full', 'lora', 'qlora')
@@ -143,7 +144,7 @@ def tiny_model(
         torch.manual_seed(seed)
         return Qwen2_5_VLForConditionalGeneration(config)
 
-# %% ../nbs/05_models.ipynb #eb9cbd3a
+# %% ../nbs/05_models.ipynb #12b15d7a
 def load_processor(
     model: str, # Folder or hub id
     *,
@@ -152,7 +153,13 @@ def load_processor(
     "Load the processor of a model and set the picture budget"
     processor = AutoProcessor.from_pretrained(model)
     processor.tokenizer.padding_side = 'left'
-    if profile: processor.image_processor.size = {'shortest_edge': profile.min_pixels, 'longest_edge': profile.max_pixels}
+    trained = Path(model)/'picture_budget.json'
+    if profile:
+        budget = {'min_pixels': profile.min_pixels, 'max_pixels': profile.max_pixels}
+        if trained.is_file() and (seen := read_json(trained)) != budget:
+            raise ProfileError(f"{Path(model).name} was trained with pictures of {seen['min_pixels']} to {seen['max_pixels']} pixels and profile {profile.name!r} has "
+                               f"{budget['min_pixels']} to {budget['max_pixels']}: use the profile that it was trained with, or `profile=None` to keep its budget")
+        processor.image_processor.size = {'shortest_edge': profile.min_pixels, 'longest_edge': profile.max_pixels}
     return processor
 
 def load_model(
@@ -179,7 +186,7 @@ def load_model(
     elif tuning != 'full': loaded = add_lora(loaded)
     return loaded.eval()
 
-# %% ../nbs/05_models.ipynb #3feecea4
+# %% ../nbs/05_models.ipynb #025911e7
 def add_lora(
     model: PreTrainedModel, # In 16-bit, 32-bit or 4-bit
     *,
@@ -204,6 +211,8 @@ def save_model(
     "Save weights or adapter as safetensors, with the processor and its picture budget"
     model.save_pretrained(folder, safe_serialization=True)
     processor.save_pretrained(folder)
+    size = processor.image_processor.size
+    write_json(Path(folder)/'picture_budget.json', {'min_pixels': size['shortest_edge'], 'max_pixels': size['longest_edge']})
 
 # %% ../nbs/05_models.ipynb #0f1e14de
 def last_complete_checkpoint(
