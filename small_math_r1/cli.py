@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'UsageError', 'parse', 'RecipeOptions', 'RegradeOptions', 'usage', 'main']
 
-# %% ../nbs/12_cli.ipynb #a6778375
+# %% ../nbs/12_cli.ipynb #8f08be61
 import contextlib
 import difflib
 import errno
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 import yaml
 from safetensors import SafetensorError
 
+from .ablations import AblationConfig, ablate, ablation_lines
 from .benchmark_runs import BenchmarkOptions, evaluate
 from .cards import outcome_table, part_sizes, steps_table
 from .comparison_page import write_comparison
@@ -159,7 +160,12 @@ def _regrade(options: RegradeOptions) -> dict:
     print(f'report: {path}', flush=True)
     return {**results, 'report': str(path)}
 
-# %% ../nbs/12_cli.ipynb #034a59a6
+# %% ../nbs/12_cli.ipynb #4f18bca2
+def _ablate(config: AblationConfig) -> dict:
+    results = ablate(config)
+    print(*ablation_lines(results), sep='\n', flush=True)
+    return results
+
 def _report(options: StageOptions) -> dict: return {'report': str(run_report(options))}
 
 def _evaluate(options: StageOptions, config: EvaluateConfig, asked: BenchmarkOptions) -> dict:
@@ -179,6 +185,7 @@ COMMANDS: dict[str, tuple[Callable, tuple[type, ...], str]] = {
     'sft': (run_sft, (StageOptions, STAGE_CONFIGS['sft']), "fine-tune the profile's base model on traces"),
     'grpo': (run_grpo, (StageOptions, STAGE_CONFIGS['grpo']), 'train the SFT model on with Adjusted GRPO'),
     'evaluate': (_evaluate, (StageOptions, STAGE_CONFIGS['evaluate'], BenchmarkOptions), 'compare base, SFT and GRPO on held-out problems, or ask one model a benchmark'),
+    'ablate': (_ablate, (AblationConfig,), 'train the SFT model on under several settings and seeds, and compare them'),
     'report': (_report, (StageOptions,), 'draw the figures and write report.html'),
     'regrade': (_regrade, (RegradeOptions,), 'grade the outputs of models again: regrade OUT1.json OUT2.json …')}
 
