@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['STUDIES', 'AblationConfig', 'compare_variants', 'ablate', 'ablation_lines', 'record_ablation']
 
-# %% ../nbs/11d_ablations.ipynb #22537328
+# %% ../nbs/11d_ablations.ipynb #fb15ef71
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from scipy.stats import ttest_rel
 
 from .evaluation import grade_rows, holm
 from .figures import mean_interval
-from .files import read_json, read_jsonl, read_metrics, run_manifest, write_json, write_metrics
+from .files import read_json, read_jsonl, read_metrics, run_manifest, write_json, write_jsonl, write_metrics
 from .generation import Sampling, generate_completions
 from .graders import RUN_GRADERS
 from .grpo import AdjustedGRPOConfig
@@ -87,7 +88,7 @@ def compare_variants(
         for pair, p in zip(tested, holm([pair['p'] for pair in tested])): pair['p_holm'] = p
     return {'variants': variants, 'pairs': pairs}
 
-# %% ../nbs/11d_ablations.ipynb #c3359b02
+# %% ../nbs/11d_ablations.ipynb #54286879
 _LOGGED = ('entropy', 'accuracy/flexible', 'format_rate', 'completions/mean_length', 'groups/teaching')
 
 
@@ -117,13 +118,13 @@ def ablate(
 ) -> dict: # As in ablation_<study>.json
     "Train and compare the variants of a study over its seeds"
     variants, study = config.variants or STUDIES[config.study], 'file' if config.variants else config.study
+    held_out, model, out = read_part(config, 'held_out'), stage_model(config, 'sft'), Path(config.out)
     evaluate = stage_config('evaluate', config.profile, config.evaluate)
     configs = {(name, seed): stage_config('grpo', config.profile, {**config.grpo, **changes, 'seed': seed}) for seed in config.seeds for name, changes in variants.items()}
-    inputs = {'data': data_hash(config, 'rl'), 'held_out': data_hash(config, 'held_out'), 'model': model_hash(stage_model(config, 'sft'))}
+    inputs = {'data': data_hash(config, 'rl'), 'held_out': data_hash(config, 'held_out'), 'model': model_hash(model)}
     folders = {key: _folder_name(variants[key[0]], key[1]) for key in configs}
     if len(set(folders.values())) < len(folders): raise ConfigError(f'two variants change the same: {variants}')
     for key, one in configs.items(): _run_variant(config, folders[key], one, evaluate, inputs)
-    held_out, out = read_part(config, 'held_out'), Path(config.out)
     correct = {name: {grader: np.array([[verdict.correct for verdict in grade_rows(held_out, read_jsonl(out/folders[name, seed]/'greedy.jsonl'), grader=grader)] for seed in config.seeds])
                       for grader in RUN_GRADERS} for name in variants}
     by_seed = {name: [_measured(out/folders[name, seed]) for seed in config.seeds] for name in variants}
@@ -136,7 +137,7 @@ def ablate(
     write_json(out/f'ablation_{study}_manifest.json', run_manifest(stages, seed=config.seeds[0], seeds=config.seeds, num_threads=torch.get_num_threads(), train_s=[entry['train_s'] for entry in done]))
     return results
 
-# %% ../nbs/11d_ablations.ipynb #906272e1
+# %% ../nbs/11d_ablations.ipynb #43782bb6
 _SHOWN = {'flexible': ('flexible, %', 100, 1), 'strict': ('strict, %', 100, 1), 'tokens': ('tokens', 1, 1), 'entropy': ('entropy', 1, 3)}
 
 
@@ -161,7 +162,7 @@ def ablation_lines(
 
 def record_ablation(
     out: str | Path, # Folder of a finished study
-    folder: str | Path, # Receives results.json, manifest.json and a short log of each run
+    folder: str | Path, # Receives results.json, manifest.json, a short log of each run, and the groups of the first variant by four steps
     *,
     study: str, # Name of the study
 ) -> None:
@@ -172,6 +173,9 @@ def record_ablation(
     write_json(folder/'results.json', results)
     write_json(folder/'manifest.json', without_folders(read_json(out/f'ablation_{study}_manifest.json')))
     columns = ('step', 'reward', 'frac_reward_zero_std', *_LOGGED)
+    reference, *_ = results['folders'].values()
+    groups = Counter((4*((group['step'] - 1)//4) + 1, group['class'], group['source'], group['level']) for name in reference for group in read_jsonl(out/name/'groups.jsonl'))
+    write_jsonl(folder/'groups.jsonl', [{**dict(zip(('step', 'class', 'source', 'level'), key)), 'count': count} for key, count in groups.items()])
     for names in results['folders'].values():
         for name in names:
             rows = [{column: float(f'{row[column]:.5g}') for column in columns if isinstance(row.get(column), int | float)} for row in read_metrics(out/name/'metrics.csv')]

