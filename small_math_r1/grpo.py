@@ -88,7 +88,7 @@ def shuffled_rewards(
     first = torch.arange(0, len(rewards), group_size)[:, None]
     return rewards[(first + order).flatten().to(rewards.device)]
 
-# %% ../nbs/09_grpo.ipynb #ee7eb3eb
+# %% ../nbs/09_grpo.ipynb #f17b3223
 _logger = logging.getLogger(__name__)
 
 def _checked(reward: Callable | PreTrainedModel | str) -> Callable | PreTrainedModel | str:
@@ -111,6 +111,8 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
         if not isinstance(args, AdjustedGRPOConfig): raise TypeError(f'`args` must be an AdjustedGRPOConfig, got {type(args).__name__}')
         if args.refill_tries and (kwargs.get('tools') or kwargs.get('rollout_func') or kwargs.get('environment_factory')):
             raise ValueError('`refill_tries` must be 0 with tools, environments or a rollout function, got ' + str(args.refill_tries))
+        if args.refill_tries and 'row' not in (getattr(kwargs.get('train_dataset'), 'column_names', None) or ()):
+            raise ValueError(f'`train_dataset` must be made by `rl_rows` for `refill_tries` {args.refill_tries}: its rows are drawn by their number')
         self._forbidden, self.evaluator = vision_tokens(model.config), evaluator
         args = copy.copy(args)
         args.generation_kwargs = never_sample(args.generation_kwargs, self._forbidden, use_vllm=args.use_vllm)
@@ -158,7 +160,7 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
         texts, ends = [text_of(completion) for completion in completions], {*self.eos_token_ids, self._tokenizer.pad_token_id}
         truncated = [ids[-1] not in ends for ids in completion_ids]
         gold = {name: [row[name] for row in inputs] for name in ('answer', 'problem_type', 'options')}
-        facts = [{**{name: row.get(name) for name in ('problem_id', 'source', 'level', 'picture', 'answer')}, 'question': text_of(row['prompt'][-1:]), 'completion': text, 'num_tokens': len(ids), 'truncated': cut, **verdict}
+        facts = [{**{name: row.get(name) for name in ('problem_id', 'source', 'level', 'picture', 'answer')}, 'question': row['prompt'][-1]['content'], 'completion': text, 'num_tokens': len(ids), 'truncated': cut, **verdict}
                  for row, text, ids, cut, verdict in zip(inputs, texts, completion_ids, truncated, judge(texts, truncated=truncated, **gold))]
         def known(value: float) -> float | None: return None if value != value else value
         return [{**row, 'reward': known(reward), 'rewards': dict(zip(self.reward_func_names, map(known, parts)))}

@@ -36,7 +36,7 @@ class EvaluateConfig:
         if self.temperature <= 0: raise ValueError(f'`temperature` must be positive, got {self.temperature}')
         if self.template not in TEMPLATES: raise ValueError(f'`template` must be one of {", ".join(TEMPLATES)}, got {self.template!r}')
 
-# %% ../nbs/10f_settings.ipynb #64f41556
+# %% ../nbs/10f_settings.ipynb #ed5f63e7
 STAGE_CONFIGS = {'mix': MixConfig, 'sft': SFTStageConfig, 'grpo': AdjustedGRPOConfig, 'evaluate': EvaluateConfig}
 PROFILE_DEFAULTS = {
     'tiny': {
@@ -53,7 +53,7 @@ PROFILE_DEFAULTS = {
                     lr_scheduler_type='cosine', warmup_steps=10, gradient_checkpointing=True, bf16=True, logging_steps=1, save_steps=50),
         'grpo': dict(seed=0, tuning='qlora', max_steps=200, per_device_train_batch_size=8, gradient_accumulation_steps=4, num_generations=8,
                      learning_rate=1e-5, lr_scheduler_type='cosine', warmup_steps=5, max_completion_length=768, bf16=True,
-                     gradient_checkpointing=True, logging_steps=1, save_steps=20),
+                     gradient_checkpointing=True, logging_steps=1, save_steps=20, held_out_steps=50),
         'evaluate': dict(max_completion_length=1024, batch_size=16)}}
 
 # %% ../nbs/10f_settings.ipynb #7d4ccc93

@@ -32,7 +32,7 @@ def judge(
                      'parsed': flexible.extracted is not None, 'well_formed': is_well_formed(text)})
     return rows
 
-# %% ../nbs/08b_signals.ipynb #b7e9962b
+# %% ../nbs/08b_signals.ipynb #af1978d7
 _NAN = float('nan')
 
 
@@ -70,7 +70,7 @@ def measure(
     classes = [group['class'] for group in classify_groups(rows, group_size=group_size)]
     scored = [row for row in rows if row['reward'] is not None and not math.isnan(row['reward'])]
     return {
-        **{f'accuracy/{grader}': _mean([row[grader] for row in rows]) for grader in RUN_GRADERS}, 'format_rate': _mean([row['well_formed'] for row in rows]),
+        **{f'accuracy/{grader}': _mean([row[grader] for row in rows]) for grader in RUN_GRADERS}, 'format_rate': _mean([row['well_formed'] for row in rows]), 'unscorable': 1 - len(scored)/len(rows),
         **{f'length/{name}': _mean([row['num_tokens'] for row in rows if row['flexible'] == right]) for name, right in (('right', True), ('wrong', False))},
         'length/reward_correlation': _correlation([row['num_tokens'] for row in scored], [row['reward'] for row in scored]),
         **{f'groups/{name.replace(", ", "_").replace(" ", "_")}': classes.count(name)/len(classes) for name in GROUP_CLASSES}}
