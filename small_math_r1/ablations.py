@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STUDIES', 'AblationConfig', 'compare_variants', 'ablate', 'ablation_lines', 'record_ablation']
 
-# %% ../nbs/11d_ablations.ipynb #fb15ef71
+# %% ../nbs/11d_ablations.ipynb #66fdb358
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import ttest_rel
 
-from .evaluation import grade_rows, holm
+from .evaluation import grade_rows, holm, mcnemar_test
 from .figures import mean_interval
 from .files import read_json, read_jsonl, read_metrics, run_manifest, write_json, write_jsonl, write_metrics
 from .generation import Sampling, generate_completions
@@ -52,7 +52,7 @@ class AblationConfig(StageOptions):
 def _folder_name(changes: dict, seed: int) -> str:
     return '_'.join(['ablation', *(f'{name}-{value}' for name, value in sorted(changes.items())), f'seed{seed}']).replace('/', '-')
 
-# %% ../nbs/11d_ablations.ipynb #995fbce8
+# %% ../nbs/11d_ablations.ipynb #c24a2c41
 def _over_seeds(values: Sequence[float]) -> dict:
     entry = {'by_seed': [float(value) for value in values], 'mean': statistics.fmean(values)}
     if len(values) >= 2: _, entry['low'], entry['high'] = (float(value) for value in mean_interval(values))
@@ -81,6 +81,7 @@ def compare_variants(
             if quantity in correct[name]:
                 by_problem = (correct[name][quantity].astype(float) - correct[reference][quantity]).mean(0)
                 reach = 1.96*by_problem.std(ddof=1)/len(by_problem)**.5
+                pair['p_by_seed'] = [mcnemar_test(*rows)['p'] for rows in zip(correct[reference][quantity], correct[name][quantity])]
                 pair['over_problems'] = {'low': float(by_problem.mean() - reach), 'high': float(by_problem.mean() + reach)}
             pairs.append(pair)
     for quantity in variants[reference]:
@@ -88,19 +89,21 @@ def compare_variants(
         for pair, p in zip(tested, holm([pair['p'] for pair in tested])): pair['p_holm'] = p
     return {'variants': variants, 'pairs': pairs}
 
-# %% ../nbs/11d_ablations.ipynb #54286879
+# %% ../nbs/11d_ablations.ipynb #04250b53
 _LOGGED = ('entropy', 'accuracy/flexible', 'format_rate', 'completions/mean_length', 'groups/teaching')
 
 
 def _run_variant(options: AblationConfig, name: str, config: AdjustedGRPOConfig, evaluate: EvaluateConfig, inputs: dict) -> None:
     problems, held_out, profile = read_part(options, 'rl'), read_part(options, 'held_out'), get_profile(options.profile)
+    described = {'grpo': settings_of(config), 'evaluate': settings_of(evaluate), 'inputs': inputs}
     def work(folder: Path) -> dict:
         took = train_stage(folder, stage_model(options, 'sft'), config, problems, grpo_trainer(held_out), profile=profile)
         model = str(folder/'model')
         sampling = Sampling(max_completion_length=evaluate.max_completion_length, batch_size=evaluate.batch_size, seed=evaluate.seed, template=evaluate.template)
         generate_completions(load_model(model, tuning=tuning_of(model)), load_processor(model, profile=profile), held_out, sampling=sampling, out=folder/'greedy.jsonl', label=name)
+        write_json(folder/'manifest.json', run_manifest(described, seed=config.seed, num_threads=torch.get_num_threads(), **took))
         return took
-    run_stage(options, name, {'grpo': settings_of(config), 'evaluate': settings_of(evaluate), 'inputs': inputs}, work)
+    run_stage(options, name, described, work)
 
 
 def _measured(folder: Path) -> dict[str, float]:
@@ -131,10 +134,12 @@ def ablate(
     measured = {name: {quantity: [numbers[quantity] for numbers in rows] for quantity in rows[0]} for name, rows in by_seed.items()}
     done = [read_json(out/folder/'done.json') for folder in folders.values()]
     results = {'study': study, 'seeds': config.seeds, 'n': len(held_out), 'steps': done[0]['steps'], 'settings': variants, 'folders': {name: [folders[name, seed] for seed in config.seeds] for name in variants},
-               'prompt': evaluate.template, 'max_completion_length': evaluate.max_completion_length, 'model': Path(get_profile(config.profile).model).name, **compare_variants(correct, measured)}
+               'prompt': evaluate.template, 'max_completion_length': evaluate.max_completion_length, 'model': Path(get_profile(config.profile).model).name, **compare_variants(correct, measured),
+               'correct': {name: {grader: [''.join('01'[right] for right in row) for row in rows.astype(int)] for grader, rows in by_grader.items()} for name, by_grader in correct.items()}}
     write_json(out/f'ablation_{study}.json', results)
     stages = {name: read_json(out/name/'config.json') for name in ('data', 'sft', *folders.values())}
-    write_json(out/f'ablation_{study}_manifest.json', run_manifest(stages, seed=config.seeds[0], seeds=config.seeds, num_threads=torch.get_num_threads(), train_s=[entry['train_s'] for entry in done]))
+    write_json(out/f'ablation_{study}_manifest.json', run_manifest(stages, seed=config.seeds[0], seeds=config.seeds, num_threads=torch.get_num_threads(), train_s=[entry['train_s'] for entry in done],
+                                                                     trained_at={name: read_json(out/name/'manifest.json')['git'] for name in folders.values()}))
     return results
 
 # %% ../nbs/11d_ablations.ipynb #43782bb6

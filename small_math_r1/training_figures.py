@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['CLASS_COLOURS', 'ABLATION_PANELS', 'class_shares', 'draw_groups', 'draw_signals', 'draw_ablation']
 
-# %% ../nbs/10m_training_figures.ipynb #45a1ab87
+# %% ../nbs/10m_training_figures.ipynb #945e8a31
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .figures import COLOURS, drawable, in_order, percent_axis, smooth, styled
 from .groups import GROUP_CLASSES
 
-# %% ../nbs/10m_training_figures.ipynb #deefc7d0
+# %% ../nbs/10m_training_figures.ipynb #d5e0e005
 CLASS_COLOURS = {'teaching': '#2a6fab', 'all right': '#bfe3c4', 'mixed, equal reward': '#7a5195', 'all wrong': '#e8b07a', 'all unparsed': '#9a4f00', 'all truncated': '#4a4a4a', 'unscorable': '#d0d0d0'}
 
 
@@ -59,6 +60,7 @@ def draw_groups(
         percent_axis(axes, 'groups (%)', flat=flat)
         (axes.set_xlim if flat else axes.set_ylim)(0, 100)
     upper.set_xlabel('step (updates of the weights)')
+    upper.xaxis.set_major_locator(MaxNLocator(integer=True))
     title = {'level': 'level', 'source': 'source'}[by]
     lower.set_yticks(range(len(parts)), [f'{title} {drawable(name)}\nn = {shares["n"]}' if by == 'level' else f'{drawable(name)}\nn = {shares["n"]}' for name, shares in parts.items()], parse_math=False)
     lower.set_ylim(len(parts) - 0.5, -0.5)
@@ -102,7 +104,7 @@ def draw_signals(
     figure.suptitle(f'One run. Faint: as logged; line: mean of the last {window} rows; diamonds: held out with 95 % interval', fontsize=8.5, x=0.02, ha='left')
     return figure
 
-# %% ../nbs/10m_training_figures.ipynb #3ffdb8f3
+# %% ../nbs/10m_training_figures.ipynb #790d8a09
 ABLATION_PANELS = {'flexible': ('accuracy (%), flexible', 100), 'strict': ('accuracy (%), strict', 100), 'tokens': ('answer length (tokens)', 1), 'entropy': ('entropy (nats per token)', 1)}
 
 
@@ -126,5 +128,5 @@ def draw_ablation(
         axes.grid(axis='y')
         axes.margins(y=0.15)
     figure.suptitle(f'{len(results["seeds"])} seeds, {results["steps"]} steps, n = {results["n"]} held-out problems, greedy. Points: seeds; line: mean;\n'
-                    "band: 95 % interval of the mean over seeds (t)", fontsize=8.5, x=0.02, ha='left')
+                    "band: 95 % interval of the mean over seeds (t). The axes do not start at 0", fontsize=8.5, x=0.02, ha='left')
     return figure
