@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from .figures import COLOURS, drawable, in_order, percent_axis, smooth, styled
 from .groups import GROUP_CLASSES
 
-# %% ../nbs/10m_training_figures.ipynb #d5e0e005
+# %% ../nbs/10m_training_figures.ipynb #2526d0d7
 CLASS_COLOURS = {'teaching': '#2a6fab', 'all right': '#bfe3c4', 'mixed, equal reward': '#7a5195', 'all wrong': '#e8b07a', 'all unparsed': '#9a4f00', 'all truncated': '#4a4a4a', 'unscorable': '#d0d0d0'}
 
 
@@ -43,9 +43,9 @@ def draw_groups(
 ) -> Figure:
     "Which groups taught, and why the others did not: over the steps, and by level or source"
     if not groups: raise ValueError('`groups` is empty: nothing was logged')
-    figure = Figure(figsize=(6, 4.6), layout='constrained')
-    upper, lower = figure.subplots(2, height_ratios=(3, 2))
     over_steps, parts = class_shares(groups, 'step', every=every), class_shares(groups, by)
+    figure = Figure(figsize=(6, 3.2 + 0.42*len(parts)), layout='constrained')
+    upper, lower = figure.subplots(2, height_ratios=(5, 0.9*len(parts) + 0.6))
     names = in_order(str(value) for value in parts)
     parts = {name: next(shares for value, shares in parts.items() if str(value) == name) for name in names}
     shown = [kind for kind in CLASS_COLOURS if any(shares[kind] for shares in over_steps.values())]
