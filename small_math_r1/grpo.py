@@ -88,7 +88,7 @@ def shuffled_rewards(
     first = torch.arange(0, len(rewards), group_size)[:, None]
     return rewards[(first + order).flatten().to(rewards.device)]
 
-# %% ../nbs/09_grpo.ipynb #f17b3223
+# %% ../nbs/09_grpo.ipynb #565c92aa
 _logger = logging.getLogger(__name__)
 
 def _checked(reward: Callable | PreTrainedModel | str) -> Callable | PreTrainedModel | str:
@@ -137,6 +137,9 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
             raise RuntimeError(f'tokens that stand for pictures were sampled, {sorted(pictures)}: this way of generating does not forbid them, use another one')
         return generated
 
+    def _total(self, rewards: Tensor) -> Tensor:
+        return (rewards*self.reward_weights.to(rewards.device)).nansum(1).masked_fill(rewards.isnan().all(1), torch.nan)
+
     def _calculate_rewards(self, inputs: list, prompts: list, completions: list, completion_ids: list) -> Tensor:
         if self._replay: rewards = self._replay['rewards']
         else:
@@ -149,7 +152,7 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
             if self.args.shuffle_rewards and self.model.training:
                 generator = torch.Generator().manual_seed(self.args.seed + 1_000_003*(self.state.global_step + 1))
                 rewards = shuffled_rewards(rewards, group_size=self.num_generations, generator=generator)
-        total = (rewards*self.reward_weights.to(rewards.device)).nansum(1).masked_fill(rewards.isnan().all(1), torch.nan)
+        total = self._total(rewards)
         self._silent = rewards_are_equal(total.view(-1, self._group_size()))     # [groups]
         if self.model.training and not self._replay: self._rows = self._observed(inputs, completions, completion_ids, rewards, total)
         return rewards
@@ -204,8 +207,7 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
         images = [row.get('images') or [] for row in inputs]
         self._replay = {'rewards': rewards[chosen], 'generated': (prompt_ids, completion_ids, None, completions, None if logprobs[0] is None else logprobs, {}, images if any(images) else None, [])}
         self._drawn, self._rows = drawn, [drawn[place] for place in chosen] if drawn else []
-        total = (rewards*self.reward_weights.to(rewards.device)).nansum(1)
-        for name, value in (('groups_drawn', len(teaches)), ('teaching_drawn', sum(teaches)/len(teaches)), ('reward_drawn', total.nanmean().item())): self._metrics['train'][f'refill/{name}'].append(value)
+        for name, value in (('groups_drawn', len(teaches)), ('teaching_drawn', sum(teaches)/len(teaches)), ('reward_drawn', self._total(rewards).nanmean().item())): self._metrics['train'][f'refill/{name}'].append(value)
         return inputs, refill_scale(teaches, room, denominator=self.args.refill_denominator)
 
     def _generate_and_score_completions(self, inputs: list) -> dict:
@@ -249,9 +251,11 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
 
     def evaluate(self, *args: object, **kwargs: object) -> dict[str, float]:
         if self.evaluator is None: return super().evaluate(*args, **kwargs)
-        with torch.random.fork_rng(), unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model: metrics = self.evaluator(model)
+        with torch.random.fork_rng(), unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model: measured = self.evaluator(model)
+        metrics = {f'eval_{name}': value for name, value in measured.items()}
         self.model.eval()   # so that TRL logs it as an evaluation
-        self.log({f'eval_{name}': value for name, value in metrics.items()})
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)   # or the end of an epoch would ask again
         return metrics
 
     def log(self, logs: dict[str, float], start_time: float | None = None):

@@ -150,7 +150,7 @@ def try_reward(
     if unusable and len(unusable) == len(problems): note('no gold answer can be used', 'the reward gives None on every problem', problems[0])
     return {'findings': [asdict(Finding(kind, sentence, name, counts[kind])) for kind, (sentence, name) in found.items()], 'problems': len(problems), 'unusable': unusable}
 
-# %% ../nbs/07a_preflight.ipynb #c0b852a4
+# %% ../nbs/07a_preflight.ipynb #4e851888
 ALMOST_ALL = 0.95  # Share from which a run is not worth starting
 
 
@@ -173,9 +173,8 @@ def try_rollouts(
         counts = Counter(_values(reward, problem, cases))
         silent.append(sum((count/len(samples))**num_generations for count in counts.values()))
         right += [grade(row['completion'], problem, grader='flexible', truncated=row['truncated']).correct for row in samples]
-    def share(values: Sequence[float]) -> float: return sum(values)/len(values) if values else 0.0
-    truncated = share([row['truncated'] for row in rows])
-    facts = {'pass_rate': share(right), 'silent_groups': share(silent), 'truncated': truncated,
+    truncated = sum(row['truncated'] for row in rows)/len(rows)
+    facts = {'pass_rate': sum(right)/len(right), 'silent_groups': sum(silent)/len(silent), 'truncated': truncated,
              'too_long': [problem.id for problem, tokens in zip(problems, prompt_tokens) if max_prompt_tokens is not None and tokens > max_prompt_tokens]}
     findings = []
     if truncated >= ALMOST_ALL: findings.append(Finding('all completions are cut off', f'{100*truncated:.0f} % of {len(rows)} completions reach the token cap: raise `max_completion_length`'))

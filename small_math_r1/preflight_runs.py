@@ -37,7 +37,7 @@ def find_reward(
     except (ImportError, AttributeError) as error: raise ValueError(f'`reward` {name!r} cannot be imported: {error}') from error
     finally: sys.path.remove(os.getcwd())
 
-# %% ../nbs/07b_preflight_runs.ipynb #f65bbd16
+# %% ../nbs/07b_preflight_runs.ipynb #38c5cd89
 @dataclass
 class PreflightOptions:
     "A reward and what it is tried on"
@@ -78,15 +78,13 @@ def preflight(
     name = profile.model if options.model == 'base' else options.model
     check_model(name)
     processor, model = load_processor(name, profile=profile), load_model(name, tuning='lora' if os.path.isfile(os.path.join(name, 'adapter_config.json')) else 'full')
-    asked = random.Random(options.seed).sample(problems, min(options.limit, len(problems)))
+    places = random.Random(options.seed).sample(range(len(problems)), min(options.limit, len(problems)))
     sampling = Sampling(num_samples=options.samples, temperature=options.temperature, max_completion_length=options.max_completion_length, batch_size=16, seed=options.seed, template=options.template)
-    rows = generate_completions(model, processor, asked, sampling=sampling, label='rollouts')
+    rows = generate_completions(model, processor, [problems[place] for place in places], sampling=sampling, label='rollouts')
     lengths, room = prompt_lengths(processor, problems, template=options.template), model.config.get_text_config().max_position_embeddings - options.max_completion_length
     limit = room if options.max_prompt_tokens is None else min(room, options.max_prompt_tokens)
-    rollouts = try_rollouts(reward, asked, rows, num_generations=options.num_generations)
-    fits = try_rollouts(reward, problems, rows[:0], num_generations=options.num_generations, prompt_tokens=lengths, max_prompt_tokens=limit)
-    findings = result['findings'] + rollouts.pop('findings') + fits['findings']
-    return {**result, 'findings': findings, 'rollouts': {**rollouts, 'asked': len(asked), 'samples': options.samples, 'longest_prompt': max(lengths), 'too_long': fits['too_long']}}
+    rollouts = try_rollouts(reward, problems, [{**row, 'index': places[row['index']]} for row in rows], num_generations=options.num_generations, prompt_tokens=lengths, max_prompt_tokens=limit)
+    return {**result, 'findings': result['findings'] + rollouts.pop('findings'), 'rollouts': {**rollouts, 'asked': len(places), 'samples': options.samples, 'longest_prompt': max(lengths)}}
 
 
 def preflight_lines(

@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['EpochSampler', 'ExactResume']
 
-# %% ../nbs/08d_resume.ipynb #7eb7a368
+# %% ../nbs/08d_resume.ipynb #6d46fdbe
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch.utils.data import Sampler
-from transformers.trainer_callback import TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl.trainer.utils import RepeatSampler
 
