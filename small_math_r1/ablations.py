@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STUDIES', 'AblationConfig', 'compare_variants', 'ablate', 'ablation_lines', 'record_ablation']
 
-# %% ../nbs/11d_ablations.ipynb #66fdb358
+# %% ../nbs/11d_ablations.ipynb #f037f76a
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -22,9 +22,11 @@ from .files import read_json, read_jsonl, read_metrics, run_manifest, write_json
 from .generation import Sampling, generate_completions
 from .graders import RUN_GRADERS
 from .grpo import AdjustedGRPOConfig
-from .models import get_profile, load_model, load_processor
-from .pipeline import data_hash, grpo_trainer, model_hash, read_part, run_stage, settings_of, stage_model, train_stage, tuning_of, without_folders
-from .settings import ConfigError, EvaluateConfig, StageOptions, stage_config
+from .models import is_adapter, load_processor, weights_digest
+from .precision import load_checked
+from .pipeline import grpo_trainer, tuning_of, without_folders
+from .settings import ConfigError, EvaluateConfig, StageOptions, profile_of, stage_config
+from .stages import data_hash, read_part, run_stage, settings_of, stage_model, train_stage
 
 # %% ../nbs/11d_ablations.ipynb #e5be782b
 STUDIES = {
@@ -89,18 +91,20 @@ def compare_variants(
         for pair, p in zip(tested, holm([pair['p'] for pair in tested])): pair['p_holm'] = p
     return {'variants': variants, 'pairs': pairs}
 
-# %% ../nbs/11d_ablations.ipynb #04250b53
+# %% ../nbs/11d_ablations.ipynb #5dcce7cd
 _LOGGED = ('entropy', 'accuracy/flexible', 'format_rate', 'completions/mean_length', 'groups/teaching')
 
 
 def _run_variant(options: AblationConfig, name: str, config: AdjustedGRPOConfig, evaluate: EvaluateConfig, inputs: dict) -> None:
-    problems, held_out, profile = read_part(options, 'rl'), read_part(options, 'held_out'), get_profile(options.profile)
+    problems, held_out, profile = read_part(options, 'rl'), read_part(options, 'held_out'), profile_of(options)
     described = {'grpo': settings_of(config), 'evaluate': settings_of(evaluate), 'inputs': inputs}
     def work(folder: Path) -> dict:
         took = train_stage(folder, stage_model(options, 'sft'), config, problems, grpo_trainer(held_out), profile=profile)
         model = str(folder/'model')
         sampling = Sampling(max_completion_length=evaluate.max_completion_length, batch_size=evaluate.batch_size, seed=evaluate.seed, template=evaluate.template)
-        generate_completions(load_model(model, tuning=tuning_of(model)), load_processor(model, profile=profile), held_out, sampling=sampling, out=folder/'greedy.jsonl', label=name)
+        processor = load_processor(model, profile=profile)
+        loaded, _ = load_checked(model, processor, held_out, tuning=tuning_of(model), base=profile.model if is_adapter(model) else None)
+        generate_completions(loaded, processor, held_out, sampling=sampling, out=folder/'greedy.jsonl', label=name)
         write_json(folder/'manifest.json', run_manifest(described, seed=config.seed, num_threads=torch.get_num_threads(), **took))
         return took
     run_stage(options, name, described, work)
@@ -124,7 +128,7 @@ def ablate(
     held_out, model, out = read_part(config, 'held_out'), stage_model(config, 'sft'), Path(config.out)
     evaluate = stage_config('evaluate', config.profile, config.evaluate)
     configs = {(name, seed): stage_config('grpo', config.profile, {**config.grpo, **changes, 'seed': seed}) for seed in config.seeds for name, changes in variants.items()}
-    inputs = {'data': data_hash(config, 'rl'), 'held_out': data_hash(config, 'held_out'), 'model': model_hash(model)}
+    inputs = {'data': data_hash(config, 'rl'), 'held_out': data_hash(config, 'held_out'), 'model': weights_digest(model)}
     folders = {key: _folder_name(variants[key[0]], key[1]) for key in configs}
     if len(set(folders.values())) < len(folders): raise ConfigError(f'two variants change the same: {variants}')
     for key, one in configs.items(): _run_variant(config, folders[key], one, evaluate, inputs)
@@ -134,7 +138,7 @@ def ablate(
     measured = {name: {quantity: [numbers[quantity] for numbers in rows] for quantity in rows[0]} for name, rows in by_seed.items()}
     done = [read_json(out/folder/'done.json') for folder in folders.values()]
     results = {'study': study, 'seeds': config.seeds, 'n': len(held_out), 'steps': done[0]['steps'], 'settings': variants, 'folders': {name: [folders[name, seed] for seed in config.seeds] for name in variants},
-               'prompt': evaluate.template, 'max_completion_length': evaluate.max_completion_length, 'model': Path(get_profile(config.profile).model).name, **compare_variants(correct, measured),
+               'prompt': evaluate.template, 'max_completion_length': evaluate.max_completion_length, 'model': Path(profile_of(config).model).name, **compare_variants(correct, measured),
                'correct': {name: {grader: [''.join('01'[right] for right in row) for row in rows.astype(int)] for grader, rows in by_grader.items()} for name, by_grader in correct.items()}}
     write_json(out/f'ablation_{study}.json', results)
     stages = {name: read_json(out/name/'config.json') for name in ('data', 'sft', *folders.values())}

@@ -18,7 +18,8 @@ from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArgum
 
 from .corpus import conversations
 from .files import run_manifest, sha256_file, write_json, write_metrics
-from .models import ResumableWeights, last_complete_checkpoint, save_model, tiny_model, tiny_processor, train_tokenizer
+from .models import ResumableWeights, last_complete_checkpoint, save_model
+from .tiny_models import tiny_model, tiny_processor, train_tokenizer
 
 # %% ../nbs/05d_base.ipynb #a7f8fa62
 def encode_conversation(

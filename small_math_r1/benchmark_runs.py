@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PROMPTS', 'BACKENDS', 'BenchmarkOptions', 'run_benchmark', 'evaluate']
 
-# %% ../nbs/11c_benchmark_runs.ipynb #c3e2dba2
+# %% ../nbs/11c_benchmark_runs.ipynb #08c6b67c
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,12 @@ from .benchmarks import Asked, find_benchmark, load_benchmark
 from .comparison_page import write_comparison
 from .files import finish_stage, open_stage, read_json, run_manifest, sha256_file, stage_is_done, write_json, write_jsonl
 from .generation import Sampling, answer_problems, generate_completions, vision_tokens, with_vllm
-from .models import check_model, get_profile, load_model, load_processor
+from .models import check_model, get_profile, load_processor, weights_digest
+from .precision import load_checked
 from .outputs import align, read_outputs
-from .pipeline import model_hash, timed, tuning_of
+from .pipeline import tuning_of
 from .problems import Problem, ProblemError
+from .stages import timed
 from .regrade import REGRADE_GRADERS, regrade
 
 # %% ../nbs/11c_benchmark_runs.ipynb #e8c104e7
@@ -48,9 +50,9 @@ class BenchmarkOptions:
             value = getattr(self, name)
             if value is not None and value < 1: raise ValueError(f'`{name}` must be at least 1, got {value}')
 
-# %% ../nbs/11c_benchmark_runs.ipynb #5c7ac424
+# %% ../nbs/11c_benchmark_runs.ipynb #e34c6054
 def _revision(model: str, loaded: object) -> str:
-    return model_hash(model) or str(getattr(getattr(loaded, 'config', None), '_commit_hash', None) or 'not known')
+    return weights_digest(model) or str(getattr(getattr(loaded, 'config', None), '_commit_hash', None) or 'not known')
 
 
 def _short(model: str) -> str:  # A folder without the path to it; a run keeps its models in folders called model
@@ -63,7 +65,7 @@ def _hardware() -> dict:
     return {'device': torch.cuda.get_device_name(), 'memory_gib': round(torch.cuda.get_device_properties(0).total_memory/2**30, 1)}
 
 
-def _load(model: str, backend: str, *, is_own: bool, profile: str) -> tuple[Callable, str]:
+def _load(model: str, backend: str, problems: Sequence[Problem], *, is_own: bool, profile: str) -> tuple[Callable, str]:
     "What answers problems, and the model's revision"
     processor = load_processor(model, profile=get_profile(profile) if is_own else None)
     if backend == 'vllm':
@@ -72,10 +74,10 @@ def _load(model: str, backend: str, *, is_own: bool, profile: str) -> tuple[Call
         llm = LLM(model=model, limit_mm_per_prompt={'image': 1}, trust_remote_code=False)
         config = llm.llm_engine.get_model_config().hf_config
         return partial(answer_problems, with_vllm(llm, processor, forbidden=vision_tokens(config))), _revision(model, None)
-    loaded = load_model(model, tuning=tuning_of(model))
+    loaded, _ = load_checked(model, processor, problems, tuning=tuning_of(model))
     return partial(generate_completions, loaded, processor), _revision(model, loaded)
 
-# %% ../nbs/11c_benchmark_runs.ipynb #7b0fc4ea
+# %% ../nbs/11c_benchmark_runs.ipynb #fdbc59e9
 def _output(problem: Problem, row: dict) -> dict:
     return {'id': problem.id, 'question': problem.question, 'answer': problem.answer, 'problem_type': problem.problem_type, 'options': list(problem.options), 'level': problem.level,
             'subject': problem.subject, 'source': problem.source, 'sample': row['sample'], 'output': row['completion'], 'num_tokens': row['num_tokens'], 'truncated': row['truncated']}
@@ -86,19 +88,19 @@ def run_benchmark(
     options: BenchmarkOptions,  # Model, prompt and budget
     *,
     out: str | os.PathLike,  # Folder of the run; the benchmark gets one inside
-    load: Callable[[], tuple[Callable, str]],  # Gives what answers problems, and the model's revision; called if anything is left to ask
+    load: Callable[[Sequence[Problem]], tuple[Callable, str]],  # Gives what answers problems, and the model's revision; called if anything is left to ask
     model: str,  # Folder or hub id, for the record
     sampling: Sampling,  # Greedy, or several samples
     fresh: bool = False,  # Is what was there before deleted?
 ) -> dict:  # The results, as `regrade` makes them
     "Ask a model a benchmark and grade its answers"
-    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': _short(model), 'weights': model_hash(model), 'prompt': options.prompt,
+    described = {'benchmark': asked.name, 'place': None if asked.path is None else asked.path if asked.path.startswith('hub:') else Path(asked.path).name, 'model': _short(model), 'weights': weights_digest(model), 'prompt': options.prompt,
                  'backend': options.backend, 'limit': options.limit, 'sampling': asdict(sampling)}
     folder = open_stage(out, asked.name, described, fresh=fresh)
     if not stage_is_done(folder):
         with timed(folder/'seconds.json') as seconds:
             problems = load_benchmark(asked, folder, image_root=options.image_root, limit=options.limit)
-            answer, revision = load()
+            answer, revision = load(problems)
             rows = answer(problems, sampling=sampling, out=folder/'answers.jsonl', label=asked.name, by_length=True)
             write_jsonl(folder/'outputs.jsonl', [_output(problems[row['index']], row) for row in rows])
             models = align([read_outputs(folder/'outputs.jsonl', name=_short(model))])
@@ -134,7 +136,7 @@ def evaluate(
     sampling = Sampling(num_samples=options.samples, temperature=temperature if options.samples > 1 else 0.0, max_completion_length=options.max_new_tokens or max_completion_length,
                         batch_size=max(1, batch_size//options.samples), seed=seed, template=PROMPTS[options.prompt])
     kept = []
-    def load() -> tuple[Callable, str]:  # Once for all benchmarks, and only if something is left to ask
-        if not kept: kept.append(_load(model, options.backend, is_own=model == own, profile=profile))
+    def load(problems: Sequence[Problem]) -> tuple[Callable, str]:  # Once for all benchmarks, and only if something is left to ask
+        if not kept: kept.append(_load(model, options.backend, problems, is_own=model == own, profile=profile))
         return kept[0]
     return {one.name: run_benchmark(one, options, out=out, load=load, model=model, sampling=sampling, fresh=fresh) for one in asked}

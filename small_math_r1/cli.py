@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'UsageError', 'parse', 'RecipeOptions', 'RegradeOptions', 'usage', 'main']
 
-# %% ../nbs/12_cli.ipynb #f4d8bcc6
+# %% ../nbs/12_cli.ipynb #3108b9ff
 import contextlib
 import difflib
 import errno
@@ -28,16 +28,18 @@ from .gains import percent
 from .graders import GRADERS
 from .mixing import MixConfig
 from .mixture import build_mixture, push_mixture
-from .models import PROFILES, ProfileError, get_profile
+from .devices import ProfileError
+from .models import find_profile
+from .plans import PlanOptions, plan, plan_lines
 from .outputs import OutputsError, align, read_outputs
 from .pipeline import check_disk, run, run_evaluate, run_grpo, run_mix, run_report, run_sft
 from .preflight_runs import PreflightOptions, preflight, preflight_lines
 from .problems import ProblemError
 from .recipes import read_recipe
 from .regrade import REGRADE_GRADERS, regrade
-from .settings import PROFILE_DEFAULTS, STAGE_CONFIGS, ConfigError, ConfigParser, EvaluateConfig, RunConfig, StageOptions
+from .settings import PROFILE_DEFAULTS, STAGE_CONFIGS, ConfigError, ConfigParser, EvaluateConfig, RunConfig, StageOptions, profile_of
 
-# %% ../nbs/12_cli.ipynb #c3fd4031
+# %% ../nbs/12_cli.ipynb #56fda4f5
 class UsageError(ValueError):
     "What was asked for cannot be done as it was asked"
 
@@ -66,7 +68,8 @@ def parse(
     path, arguments = _taken_out(arguments, '--config')
     content = _read_yaml(path) if path is not None else {}
     profile = _taken_out(arguments, '--profile')[0] or content.get('profile', 'tiny')
-    if profile not in PROFILES: raise UsageError(f'`profile` must be one of {", ".join(PROFILES)}, got {profile!r}')
+    try: defaults = PROFILE_DEFAULTS[find_profile(profile).defaults]
+    except ValueError as error: raise UsageError(str(error)) from error
     flags = {flag for action in parser._actions for flag in action.option_strings} | {'--config'}
     for argument in arguments:
         flag = argument.split('=')[0]
@@ -78,7 +81,7 @@ def parse(
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1)
             raise UsageError(f'--config {path} has a field `{name}` that `{command}` has not' + (f', did you mean `{near[0]}`?' if near else ''))
-    if command in STAGE_CONFIGS: parser.set_defaults_with_config(**PROFILE_DEFAULTS[profile][command])
+    if command in STAGE_CONFIGS: parser.set_defaults_with_config(**defaults[command])
     parser.set_defaults_with_config(**content)
     try: return parser.parse_args_into_dataclasses(arguments)
     except (ValueError, TypeError) as error: raise UsageError(str(error)) from error
@@ -105,13 +108,13 @@ def _mix_recipe(options: StageOptions, asked: RecipeOptions) -> dict:
     print(f'\nmixture: {options.out}, rows: ' + ', '.join(f'{part} {number:,}' for part, number in summary['rows'].items()))
     return summary
 
-# %% ../nbs/12_cli.ipynb #73efc84d
+# %% ../nbs/12_cli.ipynb #4958d3b5
 def _mix(options: StageOptions, config: MixConfig, asked: RecipeOptions) -> dict:
     if asked.recipe is not None:
         if names := _changed(config): raise UsageError(f'`{names[0]}` is for the problems of a run, a recipe states its own: leave one of the two out')
         return _mix_recipe(options, asked)
     if names := _changed(asked): raise UsageError(f'`{names[0]}` has a meaning only with `--recipe`')
-    check_disk(options.out, get_profile(options.profile).disk_gib)
+    check_disk(options.out, profile_of(options).disk_gib)
     return run_mix(options, config)
 
 # %% ../nbs/12_cli.ipynb #b58ae2da
@@ -161,10 +164,15 @@ def _regrade(options: RegradeOptions) -> dict:
     print(f'report: {path}', flush=True)
     return {**results, 'report': str(path)}
 
-# %% ../nbs/12_cli.ipynb #651a7b44
+# %% ../nbs/12_cli.ipynb #90663667
 def _preflight(options: PreflightOptions) -> dict:
     result = preflight(options)
     print(*preflight_lines(result), sep='\n', flush=True)
+    return result
+
+def _plan(options: PlanOptions) -> dict:
+    result = plan(options)
+    print(*plan_lines(result), sep='\n', flush=True)
     return result
 
 def _ablate(config: AblationConfig) -> dict:
@@ -187,6 +195,7 @@ def _evaluate(options: StageOptions, config: EvaluateConfig, asked: BenchmarkOpt
 
 COMMANDS: dict[str, tuple[Callable, tuple[type, ...], str]] = {
     'run': (run, (RunConfig,), 'the whole path: mix, sft, grpo, evaluate, report'),
+    'plan': (_plan, (PlanOptions,), 'say whether a stage fits a graphics card, and with which settings'),
     'mix': (_mix, (StageOptions, STAGE_CONFIGS['mix'], RecipeOptions), 'draw or read problems and split them, or build a data set by a recipe'),
     'sft': (run_sft, (StageOptions, STAGE_CONFIGS['sft']), "fine-tune the profile's base model on traces"),
     'preflight': (_preflight, (PreflightOptions,), 'try a reward on foreseen completions, and on what a model writes, before training by it'),
@@ -213,12 +222,12 @@ def _only_json() -> Iterator[int]:
         os.dup2(kept, 1)
         os.close(kept)
 
-# %% ../nbs/12_cli.ipynb #feb827b6
+# %% ../nbs/12_cli.ipynb #14b7202d
 def _folder(config: object) -> str: return getattr(config, 'out', None) or getattr(config, 'report', None) or os.getcwd()
 
 def main(
     arguments: Sequence[str] | None = None, # Default: those of the process
-) -> int: # Exit code: 0 done, 1 preflight has findings, 2 the user can mend it, 130 interrupted
+) -> int: # Exit code: 0 done, 1 preflight has findings or a plan does not fit, 2 the user can mend it, 130 interrupted
     "Run a command of `small-math-r1`"
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ('-h', '--help'):
@@ -237,7 +246,7 @@ def main(
             with _only_json() as descriptor:
                 result = function(*configs)
                 os.write(descriptor, (json.dumps(result, ensure_ascii=False) + '\n').encode())
-        return 1 if command == 'preflight' and result['findings'] else 0
+        return 1 if (command == 'preflight' and result['findings']) or (command == 'plan' and not result['fits']) else 0
     except (UsageError, ConfigError, ProblemError, ProfileError, ConfigMismatch, OutputsError, FileNotFoundError) as error:
         message = str(error)
     except (OSError, SafetensorError) as error:

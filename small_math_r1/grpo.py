@@ -6,7 +6,7 @@
 __all__ = ['TRL_LOSSES', 'GRPO_NORMALIZATIONS', 'AdjustedGRPOConfig', 'shuffled_rewards', 'AdjustedGRPOTrainer', 'merged_log',
            'train_grpo']
 
-# %% ../nbs/09_grpo.ipynb #7dd4c363
+# %% ../nbs/09_grpo.ipynb #6152255d
 import copy
 import inspect
 import logging
@@ -32,23 +32,22 @@ from .encoding import encode_pictures_once
 from .generation import never_sample, vision_tokens
 from .groups import REFILL_DENOMINATORS, choose_groups, refill_scale
 from .grpo_rows import refuse_long_prompts, rl_rows
-from .models import TUNINGS, ResumableWeights, last_complete_checkpoint
+from .models import AdapterTraining, ResumableWeights, TuningOptions, last_complete_checkpoint
 from .problems import Problem, ProblemError
 from .resume import ExactResume
 from .rewards import accuracy_reward, checked_reward, format_reward, length_reward, make_structured_reward, text_of
 from .signals import classify_groups, judge, measure, training_warnings
 
-# %% ../nbs/09_grpo.ipynb #951ba19c
+# %% ../nbs/09_grpo.ipynb #70c07f7d
 TRL_LOSSES = {'group': 'dapo', 'sequence': 'grpo', 'batch': 'dapo', 'constant': 'dr_grpo'}    # The loss that a normalization is made with
 GRPO_NORMALIZATIONS = (*TRL_LOSSES, 'trl')
 
 @dataclass
-class AdjustedGRPOConfig(GRPOConfig):
+class AdjustedGRPOConfig(TuningOptions, GRPOConfig):
     "TRL's GRPO configuration with the adjustments of this library"
     normalization: str = field(default='group', metadata={'help': "What a question's loss is divided by. 'group': the tokens of its own completions; 'sequence': each completion "
                                "by its own tokens; 'batch': the tokens of the batch; 'constant': the token cap; 'trl': leave `loss_type` as TRL implements it."})
     reward: str = field(default='safe', metadata={'help': 'Variant of the structured reward: safe, paper or seed.'})
-    tuning: str = field(default='full', metadata={'help': 'What is trained: full, lora or qlora.'})
     shuffle_rewards: bool = field(default=False, metadata={'help': "Deal each group's rewards out at random? A control: nothing can be learnt from them."})
     refill_tries: int = field(default=0, metadata={'help': 'How often further questions are drawn in place of groups without gradient; 0: never.'})
     refill_denominator: str = field(default='kept', metadata={'help': "Scale of a refilled batch. 'kept': the mean over the batch; 'drawn': over all questions drawn."})
@@ -60,7 +59,6 @@ class AdjustedGRPOConfig(GRPOConfig):
     def __post_init__(self):
         if self.normalization not in GRPO_NORMALIZATIONS:
             raise ValueError(f'`normalization` must be one of {GRPO_NORMALIZATIONS}, got {self.normalization!r}')
-        if self.tuning not in TUNINGS: raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
         make_structured_reward(self.reward)     # an unknown variant is refused here
         loss = TRL_LOSSES.get(self.normalization, self.loss_type)
         if self.loss_type not in ('dapo', loss):    # 'dapo' is TRL's default, so it may not have been chosen
@@ -88,7 +86,7 @@ def shuffled_rewards(
     first = torch.arange(0, len(rewards), group_size)[:, None]
     return rewards[(first + order).flatten().to(rewards.device)]
 
-# %% ../nbs/09_grpo.ipynb #565c92aa
+# %% ../nbs/09_grpo.ipynb #d7e0ceda
 _logger = logging.getLogger(__name__)
 
 def _checked(reward: Callable | PreTrainedModel | str) -> Callable | PreTrainedModel | str:
@@ -96,7 +94,7 @@ def _checked(reward: Callable | PreTrainedModel | str) -> Callable | PreTrainedM
     plain = callable(reward) and not isinstance(reward, torch.nn.Module) and not inspect.iscoroutinefunction(reward)
     return checked_reward(reward) if plain else reward
 
-class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
+class AdjustedGRPOTrainer(AdapterTraining, ExactResume, ResumableWeights, GRPOTrainer):
     "TRL's `GRPOTrainer` for an `AdjustedGRPOConfig`"
     resumed_attributes = ('_step', '_num_further')
 
@@ -117,7 +115,7 @@ class AdjustedGRPOTrainer(ExactResume, ResumableWeights, GRPOTrainer):
         args = copy.copy(args)
         args.generation_kwargs = never_sample(args.generation_kwargs, self._forbidden, use_vllm=args.use_vllm)
         reward_funcs = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
-        super().__init__(model=model, reward_funcs=[_checked(reward) for reward in reward_funcs], args=args, **kwargs)
+        super().__init__(model, reward_funcs=[_checked(reward) for reward in reward_funcs], args=args, **kwargs)
         self._num_further, self._replay, self._rows, self._drawn, self._seconds, self._warned = 0, None, [], [], Counter(), set()
         encode_pictures_once(self.model)
 
@@ -277,7 +275,7 @@ def merged_log(
         if 'loss' in row or any(name.startswith('eval_') for name in row): rows.setdefault(row['step'], {}).update(row)
     return list(rows.values())
 
-# %% ../nbs/09_grpo.ipynb #fb33776f
+# %% ../nbs/09_grpo.ipynb #e3c09995
 class _RewardBar(ProgressCallback):
     "Progress bar with the mean reward and the mean length of a completion"
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -309,6 +307,7 @@ def train_grpo(
     template: str = 'tags', # Prompt template
     reward_funcs: Sequence[Callable] | None = None, # In place of the structured reward, weighted by `config.reward_weights`
     evaluator: Callable[[PreTrainedModel], dict[str, float]] | None = None, # Called every `config.held_out_steps`
+    callbacks: Sequence[TrainerCallback] = (), # Of Transformers, to watch or stop the training
     resume: bool = True, # Go on from the last complete checkpoint, if there is one?
 ) -> list[dict]: # Training log, one row per `logging_steps`
     "Train a model on its own answers to problems"
@@ -323,7 +322,7 @@ def train_grpo(
         reward_funcs = [make_structured_reward(config.reward), accuracy_reward, format_reward, length_reward]
         config.reward_weights = config.reward_weights or [1., 0., 0., 0.]   # the others are only watched
     trainer = AdjustedGRPOTrainer(model=model, args=config, reward_funcs=list(reward_funcs), processing_class=processor,
-                                  train_dataset=rl_rows(problems, template=template), evaluator=evaluator, callbacks=[_Log()])
+                                  train_dataset=rl_rows(problems, template=template), evaluator=evaluator, callbacks=[_Log(), *callbacks])
     trainer.remove_callback(PrinterCallback if config.disable_tqdm else DEFAULT_PROGRESS_CALLBACK)
     if not config.disable_tqdm: trainer.add_callback(_RewardBar())
     checkpoint = last_complete_checkpoint(out) if resume else None

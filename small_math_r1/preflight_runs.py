@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['find_reward', 'PreflightOptions', 'preflight', 'preflight_lines']
 
-# %% ../nbs/07b_preflight_runs.ipynb #450dfcff
+# %% ../nbs/07b_preflight_runs.ipynb #c9a22e01
 import importlib
 import os
 import random
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from .answers import TEMPLATES
 from .generation import Sampling, generate_completions, prompt_lengths
-from .models import check_model, get_profile, load_model, load_processor
+from .models import check_model, get_profile, is_adapter, load_processor
+from .precision import load_checked
 from .preflight import try_reward, try_rollouts
 from .problems import ProblemError, read_problems
 from .rewards import accuracy_reward, format_reward, length_reward, make_structured_reward
@@ -37,7 +38,7 @@ def find_reward(
     except (ImportError, AttributeError) as error: raise ValueError(f'`reward` {name!r} cannot be imported: {error}') from error
     finally: sys.path.remove(os.getcwd())
 
-# %% ../nbs/07b_preflight_runs.ipynb #38c5cd89
+# %% ../nbs/07b_preflight_runs.ipynb #913da6f9
 @dataclass
 class PreflightOptions:
     "A reward and what it is tried on"
@@ -77,7 +78,8 @@ def preflight(
     profile = get_profile(options.profile)
     name = profile.model if options.model == 'base' else options.model
     check_model(name)
-    processor, model = load_processor(name, profile=profile), load_model(name, tuning='lora' if os.path.isfile(os.path.join(name, 'adapter_config.json')) else 'full')
+    processor = load_processor(name, profile=profile)
+    model, _ = load_checked(name, processor, problems, tuning='lora' if is_adapter(name) else 'full', base=profile.model if is_adapter(name) else None)
     places = random.Random(options.seed).sample(range(len(problems)), min(options.limit, len(problems)))
     sampling = Sampling(num_samples=options.samples, temperature=options.temperature, max_completion_length=options.max_completion_length, batch_size=16, seed=options.seed, template=options.template)
     rows = generate_completions(model, processor, [problems[place] for place in places], sampling=sampling, label='rollouts')

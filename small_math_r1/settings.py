@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STAGE_CONFIGS', 'PROFILE_DEFAULTS', 'EvaluateConfig', 'ConfigError', 'ConfigParser', 'stage_config', 'StageOptions',
-           'RunConfig']
+           'profile_of', 'RunConfig']
 
-# %% ../nbs/10f_settings.ipynb #e51611d1
+# %% ../nbs/10f_settings.ipynb #65c36726
 import dataclasses
 import difflib
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from trl import TrlParser
 from .answers import TEMPLATES
 from .grpo import AdjustedGRPOConfig
 from .mixing import MixConfig
-from .models import PROFILES
+from .models import Profile, find_profile, get_profile
 from .sft import SFTStageConfig
 
 # %% ../nbs/10f_settings.ipynb #87706c74
@@ -36,13 +36,13 @@ class EvaluateConfig:
         if self.temperature <= 0: raise ValueError(f'`temperature` must be positive, got {self.temperature}')
         if self.template not in TEMPLATES: raise ValueError(f'`template` must be one of {", ".join(TEMPLATES)}, got {self.template!r}')
 
-# %% ../nbs/10f_settings.ipynb #ed5f63e7
+# %% ../nbs/10f_settings.ipynb #e13b5df0
 STAGE_CONFIGS = {'mix': MixConfig, 'sft': SFTStageConfig, 'grpo': AdjustedGRPOConfig, 'evaluate': EvaluateConfig}
 PROFILE_DEFAULTS = {
     'tiny': {
         'mix': {},
         'sft': dict(seed=0, max_steps=150, per_device_train_batch_size=32, learning_rate=1e-3, lr_scheduler_type='cosine', warmup_steps=10,
-                    dataloader_pin_memory=False, logging_steps=1, save_steps=50),
+                    bf16=False, dataloader_pin_memory=False, logging_steps=1, save_steps=50),
         'grpo': dict(seed=0, max_steps=50, per_device_train_batch_size=64, gradient_accumulation_steps=4, num_generations=8, learning_rate=1e-4,
                      lr_scheduler_type='constant_with_warmup', warmup_steps=5, max_completion_length=60, bf16=False,
                      gradient_checkpointing=False, dataloader_pin_memory=False, logging_steps=1, save_steps=20),
@@ -50,13 +50,13 @@ PROFILE_DEFAULTS = {
     'qwen2.5-vl-3b': {
         'mix': {},
         'sft': dict(seed=0, tuning='qlora', num_train_epochs=1, per_device_train_batch_size=1, gradient_accumulation_steps=16, learning_rate=1e-4,
-                    lr_scheduler_type='cosine', warmup_steps=10, gradient_checkpointing=True, bf16=True, logging_steps=1, save_steps=50),
+                    lr_scheduler_type='cosine', warmup_steps=10, gradient_checkpointing=True, logging_steps=1, save_steps=50),
         'grpo': dict(seed=0, tuning='qlora', max_steps=200, per_device_train_batch_size=8, gradient_accumulation_steps=4, num_generations=8,
-                     learning_rate=1e-5, lr_scheduler_type='cosine', warmup_steps=5, max_completion_length=768, bf16=True,
+                     learning_rate=1e-5, lr_scheduler_type='cosine', warmup_steps=5, max_completion_length=768,
                      gradient_checkpointing=True, logging_steps=1, save_steps=20, held_out_steps=50),
         'evaluate': dict(max_completion_length=1024, batch_size=16)}}
 
-# %% ../nbs/10f_settings.ipynb #7d4ccc93
+# %% ../nbs/10f_settings.ipynb #d7318a87
 class ConfigError(ValueError):
     "Settings that cannot be used, found before anything is done"
 
@@ -66,31 +66,40 @@ class ConfigParser(TrlParser):
 
 def stage_config(
     stage: str, # Key of `STAGE_CONFIGS`
-    profile: str, # Key of `PROFILE_DEFAULTS`
+    profile: str, # As for `find_profile`
     section: dict, # What replaces the profile's defaults; text is read as on the command line
 ) -> MixConfig | SFTStageConfig | AdjustedGRPOConfig | EvaluateConfig:
     "Make a stage's configuration from its profile's defaults and a section of a file"
-    if profile not in PROFILES: raise ConfigError(f'`profile` must be one of {", ".join(PROFILES)}, got {profile!r}')
+    try: defaults = PROFILE_DEFAULTS[find_profile(profile).defaults][stage]
+    except ValueError as error: raise ConfigError(str(error)) from error
     kind = STAGE_CONFIGS[stage]
     known = {f.name for f in dataclasses.fields(kind) if f.init}
     for key in section:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             raise ConfigError(f'section `{stage}:` has no field `{key}`' + (f', did you mean `{near[0]}`?' if near else ''))
-    values = {**PROFILE_DEFAULTS[profile][stage], **section}
+    values = {**defaults, **section}
     parser = ConfigParser(kind)
     parser.set_defaults_with_config(**{key: str(value) if type(value) in (int, float) else value for key, value in values.items()})
     try: return parser.parse_args_into_dataclasses(args=[])[0]
     except (ValueError, TypeError) as error: raise ConfigError(f'section `{stage}:`: {error}') from error
 
-# %% ../nbs/10f_settings.ipynb #825a73f8
+# %% ../nbs/10f_settings.ipynb #ecfd6841
 @dataclass
 class StageOptions:
     "What all commands share"
     out: str = field(default='run', metadata={'help': 'Folder of the run. The same command with the same folder goes on.'})
-    profile: str = field(default='tiny', metadata={'help': 'Model with its settings: tiny or qwen2.5-vl-3b.'})
+    profile: str = field(default='tiny', metadata={'help': 'Model with its settings: tiny, qwen2.5-vl-3b, qwen2.5-vl-7b, qwen3-vl-4b, a folder, or a hub id.'})
+    max_pixels: int | None = field(default=None, metadata={'help': "Picture budget in pixels, in place of the profile's."})
     fresh: bool = field(default=False, metadata={'help': 'Start over instead of going on?'})
     json: bool = field(default=False, metadata={'help': 'Print the result as JSON and nothing else to standard output?'})
+
+def profile_of(
+    options: StageOptions, # Profile and picture budget of a run
+) -> Profile: # If this machine can run it
+    "The profile of a run, with its picture budget"
+    profile = get_profile(options.profile)
+    return profile if options.max_pixels is None else dataclasses.replace(profile, max_pixels=options.max_pixels)
 
 @dataclass
 class RunConfig(StageOptions):

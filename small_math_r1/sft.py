@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['sft_rows', 'SFTStageConfig', 'train_sft']
 
-# %% ../nbs/06_sft.ipynb #4a59b6c7
+# %% ../nbs/06_sft.ipynb #ddfcc83b
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
 from trl import SFTConfig, SFTTrainer
 
 from .answers import completion_text, messages
-from .models import TUNINGS, ResumableWeights, last_complete_checkpoint
+from .models import AdapterTraining, ResumableWeights, TuningOptions, last_complete_checkpoint
 from .problems import Problem
 
 # %% ../nbs/06_sft.ipynb #b2228ec0
@@ -31,24 +31,18 @@ def sft_rows(
         'images': [[problem.image] if problem.image else [] for problem in problems]}
     return datasets.Dataset.from_dict(columns).cast_column('images', datasets.List(datasets.Image()))
 
-# %% ../nbs/06_sft.ipynb #12f6c12a
+# %% ../nbs/06_sft.ipynb #54b9b822
 @dataclass
-class SFTStageConfig(SFTConfig):
+class SFTStageConfig(TuningOptions, SFTConfig):
     "TRL's SFT configuration with the choice of what is trained"
-    tuning: str = field(default='full', metadata={'help': 'What is trained: full, lora or qlora.'})
     max_length: int | None = field(default=None, metadata={'help': 'Cut rows to this many tokens; None cuts nothing.'})
     report_to: str = field(default='none', metadata={'help': 'Experiment tracker.'})
-    bf16: bool | None = field(default=False, metadata={'help': 'Train in bfloat16?'})
     gradient_checkpointing: bool = field(default=False, metadata={'help': 'Trade time for memory?'})
     logging_steps: float = field(default=10, metadata={'help': 'Log every so many steps.'})
     save_total_limit: int | None = field(default=1, metadata={'help': 'Checkpoints kept while training.'})
 
-    def __post_init__(self):
-        if self.tuning not in TUNINGS: raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
-        super().__post_init__()
-
-# %% ../nbs/06_sft.ipynb #607ae2c6
-class _Trainer(ResumableWeights, SFTTrainer): pass
+# %% ../nbs/06_sft.ipynb #a486bcbd
+class _Trainer(AdapterTraining, ResumableWeights, SFTTrainer): pass
 
 class _LossBar(ProgressCallback):
     "Progress bar with the loss, in place of a printed line for each log"
