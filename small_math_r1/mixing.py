@@ -60,7 +60,7 @@ def split_by_picture(
         if not members: raise ProblemError(f'{len(problems)} problems are too few to split: the {part} part would be empty')
     return parts
 
-# %% ../nbs/03_mixing.ipynb #b7bf2ff5
+# %% ../nbs/03_mixing.ipynb #3c2ac6f7
 def _draw_part(part: str, folder: Path, config: MixConfig) -> list[Problem]:
     drawn = draw_problems(part, getattr(config, f'num_{part}'), seed=config.seed)
     rng, teacher = random.Random(f'{config.seed}/{part}/teacher'), Teacher(config.early_stop, config.slip)
@@ -78,10 +78,10 @@ def read_parts(
     "Read, check and split the file of a configuration, if it names one"
     if not config.problems: return None
     problems = read_problems(config.problems, image_root=config.image_root)
-    videos = [problem.id for problem in problems if problem.data_type == 'video']
-    if videos: raise ProblemError(f'{len(videos)} of {len(problems)} problems in {config.problems} are about videos (the first has id {videos[0]!r}), '
-                                  'training takes pictures and text only: remove their rows')
-    return split_by_picture(problems, seed=config.seed)
+    videos = [problem for problem in problems if problem.data_type == 'video']
+    parts = split_by_picture([problem for problem in problems if problem.data_type != 'video'], seed=config.seed)
+    if videos: print(f'{len(videos)} of {len(problems)} problems in {config.problems} are about videos: SFT takes them, RL and the comparison take pictures and text only', flush=True)
+    return {**parts, 'sft': parts['sft'] + videos}
 
 def mix(
     config: MixConfig, # Sizes, teacher and seed

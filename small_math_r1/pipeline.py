@@ -7,7 +7,7 @@ __all__ = ['STAGES', 'CONTROLS', 'run_mix', 'run_sft', 'grpo_trainer', 'run_grpo
            'finished_controls', 'run_controls', 'write_results', 'run_report', 'check_disk', 'run', 'without_folders',
            'record_run']
 
-# %% ../nbs/11a_pipeline.ipynb #ec80c905
+# %% ../nbs/11a_pipeline.ipynb #47b4de6a
 import copy
 import dataclasses
 import math
@@ -29,11 +29,12 @@ from .monitoring import held_out_evaluator
 from .precision import load_checked
 from .problems import Problem, ProblemError
 from .reports import write_report
+from .run_parts import parts_of_recipe
 from .settings import STAGE_CONFIGS, ConfigError, EvaluateConfig, RunConfig, StageOptions, profile_of, stage_config
 from .sft import SFTStageConfig, train_sft
 from .stages import data_hash, read_part, run_stage, settings_of, stage_model, train_stage
 
-# %% ../nbs/11a_pipeline.ipynb #a03a2a29
+# %% ../nbs/11a_pipeline.ipynb #546ef435
 def _run_training(options: StageOptions, stage: str, source: str, config: SFTStageConfig | AdjustedGRPOConfig, problems: Sequence[Problem], train: Callable, *, data: str) -> dict:
     profile = profile_of(options)
     described = {'settings': settings_of(config), 'inputs': {'data': data, 'model': weights_digest(source) or source}}
@@ -43,11 +44,12 @@ def run_mix(
     options: StageOptions, # Folder and profile of the run
     config: MixConfig, # Of this stage
     *,
-    parts: dict[str, list[Problem]] | None = None, # From `read_parts`, if it was already called
+    parts: dict[str, list[Problem]] | None = None, # From `read_parts` or `parts_of_recipe`, if it was already called
+    recipe: str | None = None, # Digest of the mixture that the parts come from
 ) -> dict: # Number of problems in each part
     "Write the problems of a run, once all of them were read and checked"
     parts = parts or read_parts(config)
-    inputs = {'problems': sha256_file(config.problems)[:16]} if config.problems else {}
+    inputs = {'problems': sha256_file(config.problems)[:16]} if config.problems else {'recipe': recipe} if recipe else {}
     return run_stage(options, 'data', {**settings_of(config), 'inputs': inputs}, lambda folder: mix(config, folder, parts=parts))
 
 def run_sft(
@@ -202,7 +204,7 @@ def run_report(
     print(f'report: {path}', flush=True)
     return path
 
-# %% ../nbs/11a_pipeline.ipynb #7111933b
+# %% ../nbs/11a_pipeline.ipynb #40034080
 def check_disk(
     out: str | Path, # Folder that will be written to
     gib: float, # Space needed
@@ -241,13 +243,13 @@ def run(
     given = {'mix': {name: getattr(config, name) for name in ('problems', 'image_root') if getattr(config, name)}}
     stages = {stage: stage_config(stage, config.profile, {'seed': config.seed, **getattr(config, stage), **given.get(stage, {})}) for stage in STAGE_CONFIGS}
     check_disk(config.out, profile.disk_gib)
-    parts = read_parts(stages['mix'])
+    parts, recipe = parts_of_recipe(config.recipe, Path(config.out)/'mixture', data_root=config.data_root) if config.recipe else (read_parts(stages['mix']), None)
     _check_settings(stages, parts)
     if config.fresh:
         for stage in ('data', 'sft', 'grpo', 'evaluation', *(f'control_{name}' for name in CONTROLS)): clear_stage(config.out, stage)
         for name in ('results.json', 'manifest.json', 'report.html'): (Path(config.out)/name).unlink(missing_ok=True)
         options = dataclasses.replace(config, fresh=False)
-    sizes = run_mix(options, stages['mix'], parts=parts)
+    sizes = run_mix(options, stages['mix'], parts=parts, recipe=recipe)
     if config.steps:
         _cap_steps(stages['sft'], config.steps, num_rows=sizes['sft'])
         _cap_steps(stages['grpo'], config.steps, num_rows=sizes['rl']*stages['grpo'].num_generations)

@@ -6,7 +6,7 @@
 __all__ = ['estimated_tokens', 'longest', 'fitting', 'what_to_lower', 'PlanOptions', 'plan', 'plan_lines', 'plan_table',
            'workload_of', 'require_memory']
 
-# %% ../nbs/10o_plans.ipynb #7f87b79c
+# %% ../nbs/10o_plans.ipynb #5817168a
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,8 +22,9 @@ from .planning import CARDS, Card, Sizes, Workload, find_card, memory_budget, me
 from .problems import Problem, open_picture, read_problems
 from .settings import PROFILE_DEFAULTS
 from .sft import SFTStageConfig
+from .videos import FRAME_SHARE, MAX_FRAMES
 
-# %% ../nbs/10o_plans.ipynb #ac503f21
+# %% ../nbs/10o_plans.ipynb #29c259a3
 _TEXT_TOKENS, _TRACE_TOKENS = 200, 512      # Where no problems are given
 
 def estimated_tokens(
@@ -48,11 +49,15 @@ def longest(
         pictures.append(picture_tokens(*open_picture(problem.image).size, min_pixels=profile.min_pixels, max_pixels=profile.max_pixels, patch_size=patch_size))
     texts = [completion_text(problem.solution, problem.solution_answer or problem.answer) for problem in problems]
     if processor:
-        prompts, traces = prompt_lengths(processor, problems, template=template), [len(tokens) for tokens in processor.tokenizer(texts)['input_ids']]
+        still = [replace(problem, data_type='text', image=None) if problem.data_type == 'video' else problem for problem in problems]
+        prompts, traces = prompt_lengths(processor, still, template=template), [len(tokens) for tokens in processor.tokenizer(texts)['input_ids']]
     else:
         ends = iter(pictures)
         prompts = [estimated_tokens(prompt_text(problem, template=template)) + 20 + (next(ends) if problem.data_type == 'image' else 0) for problem in problems]
         traces = [estimated_tokens(text) for text in texts]
+    if any(problem.data_type == 'video' for problem in problems):
+        pictures.append(MAX_FRAMES//2*(max(profile.min_pixels, profile.max_pixels//FRAME_SHARE)//(2*patch_size)**2))     # the most that a video may have
+        prompts.append(pictures[-1] + max(length for length, problem in zip(prompts, problems) if problem.data_type == 'video'))
     return {'prompt_tokens': max(prompts), 'picture_tokens': max(pictures, default=0), 'completion_tokens': max(traces) + 2}
 
 # %% ../nbs/10o_plans.ipynb #8145647a

@@ -84,7 +84,7 @@ def stage_config(
     try: return parser.parse_args_into_dataclasses(args=[])[0]
     except (ValueError, TypeError) as error: raise ConfigError(f'section `{stage}:`: {error}') from error
 
-# %% ../nbs/10f_settings.ipynb #ecfd6841
+# %% ../nbs/10f_settings.ipynb #c4785410
 @dataclass
 class StageOptions:
     "What all commands share"
@@ -107,6 +107,9 @@ class RunConfig(StageOptions):
     seed: int = field(default=0, metadata={'help': 'Of everything that is drawn at random.'})
     problems: str | None = field(default=None, metadata={'help': 'File of real problems; drawn worlds if not given.'})
     image_root: str | None = field(default=None, metadata={'help': "Folder that the file's picture paths start from."})
+    recipe: str | None = field(default=None, metadata={'help': 'Recipe of a data set (embedded, seed, seed-readme or a YAML file) in place of drawn worlds or a file.'})
+    data_root: str = field(default='.', metadata={'help': "Folder that the recipe's paths start from."})
+    benchmark: str | None = field(default=None, metadata={'help': 'Also ask base, SFT and GRPO these benchmarks, as in `evaluate --benchmark`.'})
     steps: int | None = field(default=None, metadata={'help': 'At most this many optimizer steps of SFT and of GRPO.'})
     controls: bool = field(default=False, metadata={'help': 'Also train and evaluate the controls?'})
     mix: dict = field(default_factory=dict, metadata={'help': 'Section of --config.'})
@@ -115,6 +118,7 @@ class RunConfig(StageOptions):
     evaluate: dict = field(default_factory=dict, metadata={'help': 'Section of --config.'})
 
     def __post_init__(self):
+        if self.recipe and self.problems: raise ValueError(f'`recipe` and `problems` exclude each other, got {self.recipe!r} and {self.problems!r}')
         if self.steps is not None and self.steps < 1: raise ValueError(f'`steps` must be at least 1, got {self.steps}')
         for stage in STAGE_CONFIGS:
             if not isinstance(getattr(self, stage), dict): raise ValueError(f'section `{stage}:` must hold fields, got {getattr(self, stage)!r}')
