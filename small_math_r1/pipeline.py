@@ -34,10 +34,12 @@ from .settings import STAGE_CONFIGS, ConfigError, EvaluateConfig, RunConfig, Sta
 from .sft import SFTStageConfig, train_sft
 from .stages import data_hash, read_part, run_stage, settings_of, stage_model, train_stage
 
-# %% ../nbs/11a_pipeline.ipynb #546ef435
+# %% ../nbs/11a_pipeline.ipynb #1e6d057a
+def _budget(options: StageOptions) -> dict: return {} if options.max_pixels is None else {'max_pixels': options.max_pixels}
+
 def _run_training(options: StageOptions, stage: str, source: str, config: SFTStageConfig | AdjustedGRPOConfig, problems: Sequence[Problem], train: Callable, *, data: str) -> dict:
     profile = profile_of(options)
-    described = {'settings': settings_of(config), 'inputs': {'data': data, 'model': weights_digest(source) or source}}
+    described = {'settings': settings_of(config), 'inputs': {'data': data, 'model': weights_digest(source) or source, **_budget(options)}}
     return run_stage(options, stage, described, lambda folder: train_stage(folder, source, config, problems, train, profile=profile))
 
 def run_mix(
@@ -78,7 +80,7 @@ def run_grpo(
     problems, held_out = read_part(options, 'rl'), read_part(options, 'held_out')
     return _run_training(options, 'grpo', stage_model(options, 'sft'), config, problems, grpo_trainer(held_out), data=data_hash(options, 'rl'))
 
-# %% ../nbs/11a_pipeline.ipynb #8b997650
+# %% ../nbs/11a_pipeline.ipynb #694193eb
 STAGES = ('base', 'sft', 'grpo')
 
 def _answer(folder: Path, name: str, model: str, problems: Sequence[Problem], config: EvaluateConfig, *, profile: Profile, tuning: str) -> tuple[list[dict], list[dict]]:
@@ -109,7 +111,7 @@ def run_evaluate(
         summary = summarise(problems, {s: r[0] for s, r in rows.items()}, {s: r[1] for s, r in rows.items()})
         write_json(folder/'summary.json', summary)
         return {'problems': len(problems), 'answers': sum(len(part) for row in rows.values() for part in row)}
-    inputs = {'data': data_hash(options, 'held_out'), **{stage: weights_digest(model) or model for stage, model in models.items()}}
+    inputs = {'data': data_hash(options, 'held_out'), **{stage: weights_digest(model) or model for stage, model in models.items()}, **_budget(options)}
     run_stage(options, 'evaluation', {'settings': settings_of(config), 'inputs': inputs}, work)
     return write_results(options, config)
 
