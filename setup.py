@@ -17,7 +17,7 @@ setup(
     package_data={package: ['tiny/*']},  # The base checkpoint of the `tiny` profile
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require={'dev': cfg['dev_requirements'].split()},
+    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'video')},
     entry_points={
         'console_scripts': [f"{cfg['lib_name']}={package}.cli:main"],
         'nbdev': [f'{package}={package}._modidx:d'],

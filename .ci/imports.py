@@ -14,7 +14,7 @@ from pathlib import Path
 from IPython.core.inputtransformer2 import TransformerManager
 
 PACKAGE = 'small_math_r1'
-TORCH_FREE = ('problems tables files verifier sources pickles originals readers duplicates worlds corpus mixing values recipes cards selection mixture answers graders rewards preflight groups signals evaluation '
+TORCH_FREE = ('problems tables files verifier sources pickles originals readers duplicates worlds corpus mixing values recipes cards selection mixture run_parts answers graders rewards preflight groups signals evaluation '
               'figures pages outputs regrade comparison_figures formulas benchmarks training_figures training_pages reports comparison_page').split()
 HEAVY = {'torch', 'torchvision', 'transformers', 'trl', 'peft', 'accelerate', 'bitsandbytes'}
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['answer_logps', 'compare_logps', 'merge_adapter']
 
-# %% ../nbs/05c_merging.ipynb #a5b03af0
+# %% ../nbs/05c_merging.ipynb #e01c30b9
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, ProcessorMixin
 
+from .answers import completion_text
 from .devices import DTYPES, ProfileError
 from .files import read_json, write_json
+from .generation import prompt_inputs
 from .models import base_of, is_adapter, load_model, load_processor, save_model
 from .problems import Problem, ProblemError
-from .sft import sft_rows
-from .videos import VideoCollator
 
-# %% ../nbs/05c_merging.ipynb #d769122a
+# %% ../nbs/05c_merging.ipynb #771224e3
 @torch.no_grad()
 def answer_logps(
     model: PreTrainedModel | PeftModel, # In evaluation mode
@@ -32,13 +32,18 @@ def answer_logps(
 ) -> torch.Tensor: # Of every token of the answers, one after the other [tokens], float32
     "Log-probabilities that a model gives to answers"
     if not problems: raise ProblemError('`problems` is empty: there is nothing to compare on')
-    rows, found = sft_rows(problems), []
-    collate = VideoCollator(processor=processor, completion_only_loss=True)
-    for start in range(0, len(rows), batch_size):
-        batch = collate([rows[place] for place in range(start, min(start + batch_size, len(rows)))]).to(model.device)
-        labels = batch.pop('labels')[:, 1:]
+    found, tokenizer = [], processor.tokenizer
+    for start in range(0, len(problems), batch_size):
+        asked = problems[start:start + batch_size]
+        prompts, pictures = prompt_inputs(processor, asked)
+        answers = [completion_text(problem.solution, problem.solution_answer or problem.answer) + tokenizer.eos_token for problem in asked]
+        images = [picture for picture in pictures if picture is not None] or None
+        batch = processor(text=[prompt + answer for prompt, answer in zip(prompts, answers)], images=images, padding=True, return_tensors='pt').to(model.device)   # pads on the left
+        ids = batch['input_ids'][:, 1:]
+        lengths = torch.tensor([len(tokens) for tokens in tokenizer(answers)['input_ids']], device=ids.device)
+        is_answer = torch.arange(ids.shape[1], device=ids.device)[None] >= ids.shape[1] - lengths[:, None]    # [problems, tokens]
         logps = model(**batch).logits[:, :-1].float().log_softmax(-1)
-        found.append(logps.gather(2, labels.clamp(min=0)[..., None])[..., 0][labels >= 0].cpu())
+        found.append(logps.gather(2, ids[..., None])[..., 0][is_answer].cpu())
     return torch.cat(found)
 
 def compare_logps(

@@ -98,7 +98,7 @@ def what_to_lower(
     if together[2]: return ['several at once: QLoRA, half the completion length, a quarter of the picture budget' + (', one question per step' if work.stage == 'grpo' else '')]
     return [f'a smaller model: even with QLoRA and the smallest settings a step needs {together[1]["peak"]:.1f} GiB']
 
-# %% ../nbs/10o_plans.ipynb #973dc500
+# %% ../nbs/10o_plans.ipynb #b3a38c08
 @dataclass
 class PlanOptions:
     "A model, a card, and what is to be done"
@@ -154,6 +154,9 @@ def plan(
     budget = memory_budget(card)
     most = None if options.per_device_train_batch_size else wished.batch_size*wished.accumulation
     work, parts, fits = fitting(sizes, wished, budget, most=most)
+    if not card.has_bfloat16 and (safe := fitting(sizes, replace(wished, half=False), budget, most=most))[2]:   # if float16 overflows, float32 must fit as well
+        work = replace(safe[0], half=True)
+        parts = memory_parts(sizes, work)
     peak = parts.pop('peak')
     config = {'tuning': work.tuning, 'per_device_train_batch_size': work.batch_size, 'gradient_accumulation_steps': work.accumulation, 'gradient_checkpointing': work.checkpointing}
     if options.stage == 'grpo': config |= {'num_generations': work.num_generations, 'max_completion_length': work.completion_tokens}

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['timed', 'run_stage', 'settings_of', 'read_part', 'stage_model', 'data_hash', 'train_stage']
 
-# %% ../nbs/10p_stages.ipynb #64c8fec5
+# %% ../nbs/10p_stages.ipynb #fa2863a5
 import contextlib
 import copy
 import dataclasses
@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import torch
 
 from .devices import this_device
 from .files import finish_stage, open_stage, read_json, read_metrics, sha256_file, stage_is_done, write_json, write_metrics
@@ -98,7 +100,7 @@ def data_hash(
     "Digest of a part of a run's problems"
     return sha256_file(Path(options.out)/'data'/f'{part}.jsonl')[:16]
 
-# %% ../nbs/10p_stages.ipynb #0129728d
+# %% ../nbs/10p_stages.ipynb #6661fb84
 def train_stage(
     folder: Path, # Receives model/, metrics.csv, and what the training left beside it
     source: str, # Model that is trained on
@@ -116,6 +118,7 @@ def train_stage(
         require_memory(source, used, processor, problems, profile=profile, device=this_device())
         model, dtype = load_checked(source, processor, problems, tuning=used.tuning, trainable=True, base=profile.model if is_adapter(source) else None, options=used)
         use_precision(used, dtype)
+        if dtype == torch.float32: require_memory(source, used, processor, problems, profile=profile, device=this_device())     # twice as much where float16 overflowed
         with timed(folder/'training_seconds.json'): log = train(model, processor, problems, used)
         write_metrics(folder/'metrics.csv', log)
         for name in ('groups.jsonl', 'samples.jsonl'):
