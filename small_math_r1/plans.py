@@ -6,10 +6,11 @@
 __all__ = ['estimated_tokens', 'longest', 'fitting', 'what_to_lower', 'PlanOptions', 'plan', 'plan_lines', 'plan_table',
            'workload_of', 'require_memory']
 
-# %% ../nbs/10o_plans.ipynb #5817168a
+# %% ../nbs/10o_plans.ipynb #d87d320f
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from PIL import Image
 from transformers import AutoProcessor, ProcessorMixin
 
 from .answers import TEMPLATES, completion_text, prompt_text
@@ -19,12 +20,12 @@ from .generation import prompt_lengths
 from .grpo import AdjustedGRPOConfig
 from .models import TUNINGS, Profile, check_model, find_profile, parts_of
 from .planning import CARDS, Card, Sizes, Workload, find_card, memory_budget, memory_parts, model_sizes, picture_tokens, sizes_of, step_seconds
-from .problems import Problem, open_picture, read_problems
+from .problems import Problem, read_problems
 from .settings import PROFILE_DEFAULTS
 from .sft import SFTStageConfig
 from .videos import FRAME_SHARE, MAX_FRAMES
 
-# %% ../nbs/10o_plans.ipynb #29c259a3
+# %% ../nbs/10o_plans.ipynb #d5ff79ed
 _TEXT_TOKENS, _TRACE_TOKENS = 200, 512      # Where no problems are given
 
 def estimated_tokens(
@@ -46,7 +47,8 @@ def longest(
     pictures = []
     for problem in problems:
         if problem.data_type != 'image': continue
-        pictures.append(picture_tokens(*open_picture(problem.image).size, min_pixels=profile.min_pixels, max_pixels=profile.max_pixels, patch_size=patch_size))
+        with Image.open(problem.image) as picture: size = picture.size
+        pictures.append(picture_tokens(*size, min_pixels=profile.min_pixels, max_pixels=profile.max_pixels, patch_size=patch_size))
     texts = [completion_text(problem.solution, problem.solution_answer or problem.answer) for problem in problems]
     if processor:
         still = [replace(problem, data_type='text', image=None) if problem.data_type == 'video' else problem for problem in problems]
