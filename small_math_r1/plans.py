@@ -25,7 +25,7 @@ from .settings import PROFILE_DEFAULTS
 from .sft import SFTStageConfig
 from .videos import FRAME_SHARE, MAX_FRAMES
 
-# %% ../nbs/10o_plans.ipynb #d5ff79ed
+# %% ../nbs/10o_plans.ipynb #22858ee4
 _TEXT_TOKENS, _TRACE_TOKENS = 200, 512      # Where no problems are given
 
 def estimated_tokens(
@@ -33,7 +33,7 @@ def estimated_tokens(
 ) -> int: # More than Qwen's tokenizer makes of it, as a rule
     "Estimate the tokens of a text without its tokenizer"
     latin = sum(character.isascii() for character in text)
-    return -(-latin//3) + len(text) - latin
+    return -(-latin//2) + len(text) - latin
 
 def longest(
     problems: Sequence[Problem], # That will be trained on
