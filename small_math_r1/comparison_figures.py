@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PALETTE', 'draw_overall', 'draw_groups', 'draw_map']
 
-# %% ../nbs/10i_comparison_figures.ipynb #71784ad2
+# %% ../nbs/10i_comparison_figures.ipynb #c1cec802
 import textwrap
 from collections.abc import Sequence
 
@@ -13,14 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .figures import drawable, in_order, percent_axis, percent_label, styled, with_interval
+from .figures import COLOURS, STAGES, drawable, in_order, percent_axis, percent_label, styled, with_interval
 
-# %% ../nbs/10i_comparison_figures.ipynb #235aaea3
+# %% ../nbs/10i_comparison_figures.ipynb #7a60b662
 PALETTE = [('#c4c4c4', '#6e6e6e', ''), ('#2a6fab', '#0b3a66', ''), ('#e08214', '#9a4f00', '//'), ('#8fbf9f', '#2f6b46', '..'), ('#b59bd0', '#5b3f86', '\\\\'), ('#e3a0a8', '#8c2f3b', 'xx')]
 
 
-def _look(number: int) -> dict:
+def _look(names: Sequence[str], number: int) -> dict:
     fill, edge, hatch = PALETTE[number % len(PALETTE)]
+    if set(names) <= set(STAGES): fill, edge = COLOURS[names[number]]     # a run's stages look the same in all figures
     return {'facecolor': fill, 'edgecolor': edge, 'hatch': hatch, 'linewidth': 0.8}
 
 
@@ -33,13 +34,13 @@ def _bars(axes: Axes, positions: Sequence[float], groups: Sequence[dict], names:
             if not entry['n']: continue
             value, low, high = (100*part for part in (entry['correct']/entry['n'], entry['low'], entry['high']))
             x = position + size*(number - (len(names) - 1)/2)
-            axes.bar(x, value, 0.92*size, **_look(number))
+            axes.bar(x, value, 0.92*size, **_look(names, number))
             with_interval(axes, x, value, low, high)
             if label: axes.annotate(percent_label(value), (x, high), fontsize=8, xytext=(0, 2), textcoords='offset points', ha='center', va='bottom')
 
 
 def _legend(figure: Figure, names: Sequence[str]) -> None:
-    figure.legend(handles=[Patch(label=drawable(name)[:40], **_look(number)) for number, name in enumerate(names)], loc='outside upper center', ncols=min(4, len(names)))
+    figure.legend(handles=[Patch(label=drawable(name)[:40], **_look(names, number)) for number, name in enumerate(names)], loc='outside upper center', ncols=min(4, len(names)))
 
 
 def _names(results: dict) -> list[str]:
