@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['save_random_model', 'noise_problems', 'measure_step']
 
-# %% ../nbs/11e_measuring.ipynb #f5632731
+# %% ../nbs/11e_measuring.ipynb #cc6b1817
 import gc
 import random
 import shutil
@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoModelForImageTextToText, PretrainedConfig, PreTrainedTokenizerFast, TrainerCallback
+from transformers import AutoModelForImageTextToText, PretrainedConfig, TrainerCallback
 from transformers.initialization import no_init_weights
 
 from .devices import this_device
 from .grpo import AdjustedGRPOConfig, train_grpo
 from .models import PROFILES, Profile, check_model, load_model, load_processor
-from .planning import GIB, CARDS, Card, Workload, memory_parts, picture_tokens, sizes_of, step_seconds
+from .planning import CARDS, GIB, Card, memory_parts, sizes_of, step_seconds
 from .problems import Problem
 from .plans import longest, workload_of
 from .sft import SFTStageConfig, train_sft

@@ -6,15 +6,14 @@
 __all__ = ['GIB', 'NF4_BYTES', 'CARDS', 'picture_tokens', 'Sizes', 'sizes_of', 'model_sizes', 'Workload', 'memory_parts', 'Card',
            'find_card', 'memory_budget', 'step_seconds']
 
-# %% ../nbs/05b_planning.ipynb #9d4329de
+# %% ../nbs/05b_planning.ipynb #fcd0c624
 from dataclasses import dataclass
 
-import torch
 from transformers import PretrainedConfig
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from .architectures import ARCHITECTURES, architecture_config
-from .models import PROFILES, TUNINGS, check_model, find_profile, linear_layers, skeleton
+from .models import TUNINGS, check_model, find_profile, linear_layers, skeleton
 
 # %% ../nbs/05b_planning.ipynb #09dd16b5
 def picture_tokens(

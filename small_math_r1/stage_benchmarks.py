@@ -5,17 +5,15 @@
 # %% auto #0
 __all__ = ['trained_problems', 'benchmark_stages']
 
-# %% ../nbs/11f_stage_benchmarks.ipynb #30b6c0ba
+# %% ../nbs/11f_stage_benchmarks.ipynb #45648838
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from .benchmark_runs import PROMPTS, BenchmarkOptions, evaluate
 from .benchmarks import find_benchmark
 from .comparison_page import write_comparison
-from .files import read_jsonl, write_json
-from .models import is_adapter
+from .files import write_json
 from .outputs import align, read_outputs
 from .problems import Problem, ProblemError, read_problems
 from .regrade import REGRADE_GRADERS, regrade

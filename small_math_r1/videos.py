@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_FRAMES', 'FRAME_SHARE', 'read_video', 'VideoCollator']
 
-# %% ../nbs/05g_videos.ipynb #af9375f0
+# %% ../nbs/05g_videos.ipynb #a65745ae
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
