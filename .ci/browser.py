@@ -1,4 +1,6 @@
-"""Open a report in headless Chromium and check what a reader gets: browser.py REPORT.html [--screenshots DIR] | --self-test
+"""Open a report in headless Chromium and check what a reader gets
+
+browser.py REPORT.html [--screenshots DIR] | --self-test
 
 Speaks the DevTools protocol over two pipes, so it needs Chromium and the standard library only.
 """
@@ -17,9 +19,19 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-         '--disable-component-update', '--disable-sync', '--hide-scrollbars', '--host-resolver-rules=MAP * ~NOTFOUND',
-         '--remote-debugging-pipe']
+FLAGS = [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--hide-scrollbars',
+    '--host-resolver-rules=MAP * ~NOTFOUND',
+    '--remote-debugging-pipe',
+]
 WIDE, NARROW = 1200, 390  # CSS pixels: a laptop, a phone
 SECONDS = 60  # For each answer of the browser
 INSPECT = r'''(async () => {
@@ -29,20 +41,25 @@ INSPECT = r'''(async () => {
   const folded = [...document.querySelectorAll('details:not([open])')];
   folded.forEach(details => details.open = true);
   const all = [...document.querySelectorAll('*')];
-  const outside = all.flatMap(e => [...e.attributes]).filter(a => ['src', 'href', 'srcset', 'action', 'data', 'poster'].includes(a.localName))
+  const addresses = ['src', 'href', 'srcset', 'action', 'data', 'poster'];
+  const outside = all.flatMap(e => [...e.attributes]).filter(a => addresses.includes(a.localName))
     .map(a => a.value).filter(value => !/^(data:image\/|#)/.test(value));
   const seen = {
-    title: document.title, language: document.documentElement.lang, headings: [...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1]),
+    title: document.title, language: document.documentElement.lang,
+    headings: [...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1]),
     images: images.length, broken: images.filter(i => !i.naturalWidth).map(i => i.alt || i.src.slice(0, 60)),
     without_alt: images.filter(i => !i.alt.trim()).length, outside: outside.map(value => value.slice(0, 80)),
     policy: [...document.querySelectorAll('meta[http-equiv=Content-Security-Policy i]')].map(m => m.content).join(' '),
     active: all.filter(e => /^(script|iframe|object|embed|form|link|base|svg|math)$/i.test(e.localName)
       || [...e.attributes].some(a => a.localName.startsWith('on'))).map(e => e.outerHTML.slice(0, 80)),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    widest: all.filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest('.scroll, pre'))
+    widest: all.filter(e => !e.closest('.scroll, pre')
+        && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
       .map(e => e.tagName.toLowerCase()).slice(0, 3),
-    ground: luminance(channels(getComputedStyle(document.body).backgroundColor)), text: document.body.innerText.trim().length,
-    faint: all.filter(e => [...e.childNodes].some(c => c.nodeType === 3 && c.data.trim()) && e.getClientRects().length).flatMap(contrast)
+    ground: luminance(channels(getComputedStyle(document.body).backgroundColor)),
+    text: document.body.innerText.trim().length,
+    faint: all.filter(e => [...e.childNodes].some(c => c.nodeType === 3 && c.data.trim())
+        && e.getClientRects().length).flatMap(contrast)
   };
   folded.forEach(details => details.open = false);
   return seen;
@@ -71,7 +88,9 @@ class Browser:
 
     def send(self, method, **params):
         number = next(self.numbers)
-        message = {'id': number, 'method': method, 'params': params} | ({'sessionId': self.session} if self.session else {})
+        message = {'id': number, 'method': method, 'params': params} | (
+            {'sessionId': self.session} if self.session else {}
+        )
         os.write(self.write, json.dumps(message).encode() + b'\0')
         while True:
             answer = self.receive(method)
@@ -101,7 +120,9 @@ def chromium(program):
         command = [program, *FLAGS, f'--user-data-dir={profile}', 'about:blank']
         # Chromium reads commands from descriptor 3 and writes answers to 4
         shell = ['sh', '-c', f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', 'sh', *command]
-        process = subprocess.Popen(shell, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            shell, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         os.close(theirs_in), os.close(theirs_out)
         browser = Browser(process, ours_out, ours_in)
         try:
@@ -118,8 +139,12 @@ def chromium(program):
 def look(browser, page, *, width, dark=False):
     "Open `page` at `width` and return what is wrong with it"
     browser.events.clear()
-    browser.send('Emulation.setDeviceMetricsOverride', width=width, height=800, deviceScaleFactor=1, mobile=width == NARROW)
-    browser.send('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}])
+    browser.send(
+        'Emulation.setDeviceMetricsOverride', width=width, height=800, deviceScaleFactor=1, mobile=width == NARROW
+    )
+    browser.send(
+        'Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}]
+    )
     browser.send('Page.navigate', url=page.resolve().as_uri())
     browser.wait('Page.loadEventFired')
     result = browser.send('Runtime.evaluate', expression=INSPECT, awaitPromise=True, returnByValue=True)
@@ -133,24 +158,34 @@ def look(browser, page, *, width, dark=False):
                if method in ('Runtime.consoleAPICalled', 'Runtime.exceptionThrown', 'Page.javascriptDialogOpening')]
     headings, light = seen['headings'], seen['ground'] > 0.5
     written = html.unescape(page.read_text(encoding='utf-8').partition('<title>')[2].partition('</title>')[0])
-    return [sentence for wrong, sentence in [
-        (not seen['title'].strip(), 'it has no title'),
-        (written != seen['title'], f"its title became {seen['title']!r}: a script ran"),
-        (not seen['language'], 'it names no language'),
-        (headings.count(1) != 1 or any(b - a > 1 for a, b in zip(headings, headings[1:])), f'its headings skip a level or it has not one h1: {headings}'),
-        (not seen['images'], 'it shows no figure'),
-        (seen['broken'], f"pictures do not load: {seen['broken'][:3]}"),
-        (seen['without_alt'], f"{seen['without_alt']} pictures have no alt text"),
-        (seen['outside'], f"it refers to something outside itself: {seen['outside'][:3]}"),
-        ("default-src 'none'" not in seen['policy'] or 'script-src' in seen['policy'], 'its Content-Security-Policy does not forbid scripts and network'),
-        (seen['active'], f"it holds active elements: {seen['active'][:3]}"),
-        (network, f'it asked the network for {network[:3]}'),
-        (logged, f'the browser complained: {logged[:3]}'),
-        (seen['overflow'] > 0, f"it is {seen['overflow']} px wider than the window ({seen['widest']})"),
-        (light == dark, f"its ground is {'light' if light else 'dark'} in {'dark' if dark else 'light'} mode"),
-        (seen['faint'], f"{len(seen['faint'])} texts have a contrast below 4.5: {seen['faint'][:4]}"),
-        (seen['text'] < 20, 'it is empty'),
-    ] if wrong]
+    return [
+        sentence
+        for wrong, sentence in [
+            (not seen['title'].strip(), 'it has no title'),
+            (written != seen['title'], f"its title became {seen['title']!r}: a script ran"),
+            (not seen['language'], 'it names no language'),
+            (
+                headings.count(1) != 1 or any(b - a > 1 for a, b in zip(headings, headings[1:])),
+                f'its headings skip a level or it has not one h1: {headings}',
+            ),
+            (not seen['images'], 'it shows no figure'),
+            (seen['broken'], f"pictures do not load: {seen['broken'][:3]}"),
+            (seen['without_alt'], f"{seen['without_alt']} pictures have no alt text"),
+            (seen['outside'], f"it refers to something outside itself: {seen['outside'][:3]}"),
+            (
+                "default-src 'none'" not in seen['policy'] or 'script-src' in seen['policy'],
+                'its Content-Security-Policy does not forbid scripts and network',
+            ),
+            (seen['active'], f"it holds active elements: {seen['active'][:3]}"),
+            (network, f'it asked the network for {network[:3]}'),
+            (logged, f'the browser complained: {logged[:3]}'),
+            (seen['overflow'] > 0, f"it is {seen['overflow']} px wider than the window ({seen['widest']})"),
+            (light == dark, f"its ground is {'light' if light else 'dark'} in {'dark' if dark else 'light'} mode"),
+            (seen['faint'], f"{len(seen['faint'])} texts have a contrast below 4.5: {seen['faint'][:4]}"),
+            (seen['text'] < 20, 'it is empty'),
+        ]
+        if wrong
+    ]
 
 
 def screenshot(browser, path, *, width, grey=False):
@@ -163,8 +198,13 @@ def screenshot(browser, path, *, width, grey=False):
 
 def check(browser, page, screenshots=None):
     faults = []
-    for name, width, dark, grey in (('wide', WIDE, False, False), ('narrow', NARROW, False, False), ('dark', WIDE, True, False),
-                                    ('narrow-dark', NARROW, True, False), ('grey', WIDE, False, True)):
+    for name, width, dark, grey in (
+        ('wide', WIDE, False, False),
+        ('narrow', NARROW, False, False),
+        ('dark', WIDE, True, False),
+        ('narrow-dark', NARROW, True, False),
+        ('grey', WIDE, False, True),
+    ):
         if grey and not screenshots: continue
         faults += [f'{name}: {sentence}' for sentence in look(browser, page, width=width, dark=dark)]
         if screenshots: screenshot(browser, screenshots/f'{name}.png', width=width, grey=grey)
@@ -172,21 +212,40 @@ def check(browser, page, screenshots=None):
 
 
 DOT = '<img alt="a dot" src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
-STYLE = '<style>body { background: #fff; color: #111 } @media (prefers-color-scheme: dark) { body { background: #111; color: #eee } }</style>'
-POLICY = '''<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">'''
-GOOD = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">{POLICY}' \
-       f'<title>t</title>{STYLE}</head><body><h1>A page that is as it should be</h1>{DOT}</body></html>'
+STYLE = (
+    '<style>body { background: #fff; color: #111 } @media (prefers-color-scheme: dark) { body { background: #111;'
+    ' color: #eee } }</style>'
+)
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy"'
+    ''' content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">'''
+)
+GOOD = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport"'
+    f' content="width=device-width">{POLICY}<title>t</title>{STYLE}</head><body><h1>A page that is as it should'
+    f' be</h1>{DOT}</body></html>'
+)
 BROKEN = [  # What is changed in the good page, and a word of the complaint expected
-    ('<title>t</title>', '', 'no title'), (' lang="en"', '', 'no language'), ('</h1>', '</h1><h4>x</h4>', 'skip a level'), (DOT, '', 'no figure'),
-    ('base64,R0', 'base64,AA', 'do not load'), (' alt="a dot"', '', 'no alt text'), (POLICY, '', 'does not forbid'),
+    ('<title>t</title>', '', 'no title'),
+    (' lang="en"', '', 'no language'),
+    ('</h1>', '</h1><h4>x</h4>', 'skip a level'),
+    (DOT, '', 'no figure'),
+    ('base64,R0', 'base64,AA', 'do not load'),
+    (' alt="a dot"', '', 'no alt text'),
+    (POLICY, '', 'does not forbid'),
     ('</body>', '<p><a href="https://example.org/">x</a></p></body>', 'outside itself'),
     ('</body>', '<script>document.title = "x"</script></body>', 'active elements'),
     (POLICY, '<script>document.title = "changed"</script>', 'a script ran'),
     ('</body>', '<p onclick="x()">x</p></body>', 'active elements'),
     (POLICY, '<style>html { background-image: url(https://example.org/x.png) }</style>', 'asked the network'),
-    ('</style>', '</style><style>html { background-image: url(https://example.org/x.png) }</style>', 'the browser complained'),
+    (
+        '</style>',
+        '</style><style>html { background-image: url(https://example.org/x.png) }</style>',
+        'the browser complained',
+    ),
     ('</body>', '<div style="width: 700px">x</div></body>', 'wider than the window'),
-    ('#111; color: #eee', '#fff; color: #000', 'in dark mode'), ('</body>', '<p style="color: #888">x</p></body>', 'contrast below'),
+    ('#111; color: #eee', '#fff; color: #000', 'in dark mode'),
+    ('</body>', '<p style="color: #888">x</p></body>', 'contrast below'),
 ]
 
 
@@ -200,7 +259,8 @@ def self_test(browser):
             page.write_text(text, encoding='utf-8')
             found = check(browser, page)
             if not expected: faults += [f'the good page: {sentence}' for sentence in found]
-            elif text == GOOD or not any(expected in sentence for sentence in found): faults.append(f'{expected!r} was not found in {text!r}: {found}')
+            elif text == GOOD or not any(expected in sentence for sentence in found):
+                faults.append(f'{expected!r} was not found in {text!r}: {found}')
     return faults
 
 
@@ -213,7 +273,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('report', nargs='?', type=Path)
     parser.add_argument('--screenshots', type=Path, help='folder for wide, narrow, dark, narrow-dark and grey PNGs')
-    parser.add_argument('--self-test', action='store_true', help='plant faults in a small page and see that each is found')
+    parser.add_argument(
+        '--self-test', action='store_true', help='plant faults in a small page and see that each is found'
+    )
     parser.add_argument('--browser', help='Chromium or Chrome, default the one found on the PATH')
     options = parser.parse_args()
     if bool(options.report) == options.self_test: parser.error('give a report or --self-test')
@@ -224,7 +286,11 @@ def main():
         faults = self_test(browser) if options.self_test else check(browser, options.report, options.screenshots)
     for fault in faults: print(fault, file=sys.stderr)
     if faults: sys.exit(1)
-    print(f'all {len(BROKEN)} planted faults found' if options.self_test else f'{options.report.name} reads well: wide, narrow, light, dark, offline, no script')
+    print(
+        f'all {len(BROKEN)} planted faults found'
+        if options.self_test
+        else f'{options.report.name} reads well: wide, narrow, light, dark, offline, no script'
+    )
 
 
 if __name__ == '__main__': main()

@@ -32,7 +32,11 @@ for name in ('report.html', 'results.json', 'manifest.json'):
     if not (out/name).is_file() or (out/name).stat().st_size == 0: sys.exit(f'{name} is missing or empty')
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024**2  # Linux counts KiB; the largest process
 if peak > 6: sys.exit(f'it held {peak:.1f} GiB of memory, allowed are 6')
-if seconds > 20*60: sys.exit(f'it took {seconds:.0f} s, on two quiet cores it should take less than 720')   # with room for a noisy machine
+if seconds > 20 * 60:
+    sys.exit(
+        f'it took {seconds:.0f} s, on two quiet cores it should take less than 720'
+    )  # with room for a noisy machine
 again = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300)
-if again.returncode != 0 or json.loads(again.stdout) != results: sys.exit('the same command a second time did not give the same results')
+if again.returncode != 0 or json.loads(again.stdout) != results:
+    sys.exit('the same command a second time did not give the same results')
 print(f'{", ".join(told)} (greedy, strict); wall time {seconds:.0f} s, peak memory {peak:.1f} GiB')

@@ -1,4 +1,4 @@
-"""Start JupyterLab on a free local port, ask it for a notebook, stop it: python .ci/lab.py nbs/20_quickstart_cpu.ipynb"""
+"""Start JupyterLab on a free local port, ask it for a notebook, stop it: lab.py NOTEBOOK"""
 import json
 import secrets
 import socket
@@ -13,9 +13,14 @@ token = secrets.token_hex(16)
 with socket.socket() as probe:
     probe.bind(('127.0.0.1', 0))
     port = probe.getsockname()[1]
-server = subprocess.Popen([sys.executable, '-m', 'jupyter', 'lab', '--no-browser', '--allow-root', '--ServerApp.ip=127.0.0.1',
-                           f'--ServerApp.port={port}', '--ServerApp.port_retries=0', f'--IdentityProvider.token={token}'],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+command = [sys.executable, '-m', 'jupyter', 'lab', '--no-browser', '--allow-root', '--ServerApp.ip=127.0.0.1']
+command += [f'--ServerApp.port={port}', '--ServerApp.port_retries=0', f'--IdentityProvider.token={token}']
+server = subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+)
 
 
 def get(path: str) -> bytes:

@@ -31,32 +31,27 @@ def _write(draw: ImageDraw.ImageDraw, letter: str, left: int, top: int, *, scale
                 x, y = left + column * scale, top + row * scale
                 draw.rectangle((x, y, x + scale - 1, y + scale - 1), fill=fill)
 
-_INKS = {
-    'black': (30, 30, 30),
-    'red': (190, 40, 40),
-    'green': (30, 120, 50),
-    'blue': (30, 60, 140),
-    'purple': (120, 50, 150),
-    'brown': (130, 80, 30),
-}
+_INKS = {'black': (30, 30, 30), 'red': (190, 40, 40), 'green': (30, 120, 50), 'blue': (30, 60, 140),
+         'purple': (120, 50, 150), 'brown': (130, 80, 30)}
 _STAR_POINTS = ((0, -10), (3, -3), (10, -3), (4, 2), (6, 10), (0, 5), (-6, 10), (-4, 2), (-10, -3), (-3, -3))
 
 def _draw_grid(draw: ImageDraw.ImageDraw, shapes: Sequence[tuple], rng: random.Random):
     for row, column, colour, shape in shapes:
         radius = rng.randint(8, 10)
         x, y = 28 * column - 14 + rng.randint(-3, 3), 28 * row - 14 + rng.randint(-3, 3)
-        box, look = (x - radius, y - radius, x + radius, y + radius), dict(
-            fill=COLOURS.get(colour, (30, 30, 30)), outline=(40, 40, 40)
-        )
+        box = (x - radius, y - radius, x + radius, y + radius)
+        look = dict(fill=COLOURS.get(colour, (30, 30, 30)), outline=(40, 40, 40))
         if shape == 'circle': draw.ellipse(box, **look)
         elif shape == 'square': draw.rectangle(box, **look)
         elif shape == 'star': draw.polygon([(x + right, y + down) for right, down in _STAR_POINTS], **look)
         else: draw.polygon([(x, y - radius), (x + radius, y + radius), (x - radius, y + radius)], **look)
 
 # %% ../../nbs/data/07_drawing.ipynb #b2e5c349
-PATCH = 14
+PATCH = 14 # Pixels of a side
 
-def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, ink: str, values: Sequence[int], rng: random.Random):
+def _draw_figure(
+    draw: ImageDraw.ImageDraw, figure: str, orientation: str, ink: str, values: Sequence[int], rng: random.Random
+) -> None:
     flip_x, flip_y = orientation in ('mirrored', 'turned'), orientation in ('flipped', 'turned')
     def at(x, y): return SIZE - x if flip_x else x, SIZE - y if flip_y else y
     def line(*points): draw.line([at(*point) for point in points], fill=_INKS[ink], width=2)
@@ -97,10 +92,11 @@ def _draw_figure(draw: ImageDraw.ImageDraw, figure: str, orientation: str, ink: 
             line((left, 45), (45, 45), (45, top))
             value(values[2], 2, 2)
 
-SHADE = 6
+# %% ../../nbs/data/07_drawing.ipynb #cc490046
+SHADE = 6 # Levels by which the tint grows from patch to patch
 
 def picture(
-    problem: DrawnProblem, # As `draw_problems` gives it
+    problem: DrawnProblem, # From `draw_problems`
 ) -> Image.Image: # RGB, `SIZE` by `SIZE` pixels
     "Draw the picture of a problem, the same pixels every time"
     rng = random.Random(problem.key)

@@ -27,115 +27,78 @@ from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from ..core.files import read_json, sha256_file, write_json, write_jsonl
+from ..core.folders import ConfigMismatch, first_difference, run_manifest
 from ..core.problems import SPLITS
-from ..core.folders import ConfigMismatch, _first_difference, run_manifest
-from .rows import Read, Rejected, RowError
-from .readers import read_source
-from .parquet import FEATURES, ROWS_PER_GROUP, problem_record
-from .duplicates import Fingerprint, find_contamination, find_duplicates, fingerprint
-from .recipes import Recipe, ReferenceSet
 from .dataset_card import dataset_card, draw_mix, figure_png
-from small_math_r1.data.selection import (
-    MixtureError,
-    PictureError,
-    Row,
-    SeenPicture,
-    Spill,
-    below_root,
-    check_counts,
-    check_losses,
-    check_rows,
-    digest_of,
-    fraction,
-    open_sources,
-    outcomes,
-    read_picture,
-    read_rows,
-)
+from .duplicates import Fingerprint, find_contamination, find_duplicates, fingerprint
+from .parquet import FEATURES, ROWS_PER_GROUP, problem_record
+from .readers import read_source
+from .recipes import Recipe, ReferenceSet
+from .rows import Read, Rejected, RowError
+from .selection import MixtureError, PictureError, Row, SeenPicture, Spill, below_root, check_counts
+from .selection import check_losses, check_rows, digest_of, fraction, open_sources, outcomes
+from .selection import read_picture, read_rows
 
 # %% ../../nbs/data/13_mixture.ipynb #8e16a924
 _References = list[tuple[ReferenceSet, Iterator[Read | Rejected]]]
 
 
 def _open_references(recipe: Recipe, root: Path) -> _References:
-    return [
-        (one, read_source(one.reader, below_root(root, one.path), below_root(root, one.image_root)))
-        for one in recipe.decontaminate
-    ]
+    def opened(reference): return read_source(
+        reference.reader, below_root(root, reference.path), below_root(root, reference.image_root))
+    return [(reference, opened(reference)) for reference in recipe.decontaminate]
 
 
-def _read_references(opened: _References, max_rejected: float) -> tuple[dict[str, list[Fingerprint]], dict[str, list[str]], dict[str, dict]]:
+def _read_references(
+    opened: _References, max_rejected: float
+) -> tuple[dict[str, list[Fingerprint]], dict[str, list[str]], dict[str, dict]]:
     marks, ids, report = {}, {}, {}
     for reference, reads in opened:
-        found, names, rejected = [], [], Counter()
+        own_marks, own_ids, rejected = [], [], Counter()
         for read in tqdm(reads, desc=f'read {reference.name}', unit='row', disable=None):
             if isinstance(read, Rejected):
                 rejected[read.reason] += 1
                 continue
             try: picture = read_picture(read.picture())[0] if read.picture else None
             except (RowError, PictureError): picture = None
-            found.append(fingerprint(str(len(names)), read.problem.question, read.problem.options, picture))
-            names.append(read.problem.id)
+            own_marks.append(fingerprint(str(len(own_ids)), read.problem.question, read.problem.options, picture))
+            own_ids.append(read.problem.id)
         lost = rejected.total()
-        if lost > max_rejected * (lost + len(found)) or not found:
-            raise MixtureError(
-                f'{reference.name} has {len(found)} readable rows and {lost} that are not ({dict(rejected)}), so it'
-                ' cannot be kept out'
-            )
-        marks[reference.name], ids[reference.name] = found, names
-        report[reference.name] = dict(
-            rows=len(found), with_picture=sum(bool(one.views) for one in found), rejected=dict(rejected)
-        )
+        if lost > max_rejected*(lost + len(own_marks)) or not own_marks:
+            raise MixtureError(f'{reference.name} has {len(own_marks)} readable rows and {lost} that are not '
+                               f'({dict(rejected)}), so it cannot be kept out')
+        marks[reference.name], ids[reference.name] = own_marks, own_ids
+        report[reference.name] = dict(rows=len(own_marks), with_picture=sum(bool(mark.views) for mark in own_marks),
+                                      rejected=dict(rejected))
     return marks, ids, report
 
 # %% ../../nbs/data/13_mixture.ipynb #6b8f7b91
 def _without_duplicates(rows: list[Row], folder: Path) -> list[Row]:
     by_id = {row.mark.id: row.problem for row in rows}
     hits = find_duplicates(row.mark for row in rows)
-    write_jsonl(
-        folder / 'duplicates.jsonl',
-        (
-            dict(
-                source=by_id[hit.row].source,
-                id=by_id[hit.row].id,
-                kept_source=by_id[hit.reference].source,
-                kept_id=by_id[hit.reference].id,
-                picture_distance=hit.picture_distance,
-            )
-            for hit in hits
-        ),
-    )
-    gone = {hit.row for hit in hits}
-    return [row for row in rows if row.mark.id not in gone]
+    def line(hit):
+        row, kept = by_id[hit.row], by_id[hit.reference]
+        return dict(source=row.source, id=row.id, kept_source=kept.source, kept_id=kept.id,
+                    picture_distance=hit.picture_distance)
+    write_jsonl(folder/'duplicates.jsonl', map(line, hits))
+    removed = {hit.row for hit in hits}
+    return [row for row in rows if row.mark.id not in removed]
 
 
 def _without_references(rows: list[Row], marks: dict, ids: dict, report: dict[str, dict], folder: Path) -> list[Row]:
     by_id = {row.mark.id: row.problem for row in rows}
     hits = find_contamination((row.mark for row in rows), marks)
-    write_jsonl(
-        folder / 'contamination.jsonl',
-        (
-            dict(
-                source=by_id[hit.row].source,
-                id=by_id[hit.row].id,
-                reference_set=hit.reference_set,
-                reference=ids[hit.reference_set][int(hit.reference)],
-                why=hit.why,
-                text_overlap=hit.text_overlap,
-                picture_distance=hit.picture_distance,
-            )
-            for hit in hits
-        ),
-    )
-    for name, one in report.items():
+    def line(hit):
+        row, reference = by_id[hit.row], ids[hit.reference_set][int(hit.reference)]
+        return dict(source=row.source, id=row.id, reference_set=hit.reference_set, reference=reference, why=hit.why,
+                    text_overlap=hit.text_overlap, picture_distance=hit.picture_distance)
+    write_jsonl(folder/'contamination.jsonl', map(line, hits))
+    for name, counts in report.items():
         own = [hit for hit in hits if hit.reference_set == name]
-        one |= dict(
-            rows_removed=len({hit.row for hit in own}),
-            references_hit=len({hit.reference for hit in own}),
-            why=dict(sorted(Counter(hit.why for hit in own).items())),
-        )
-    gone = {hit.row for hit in hits}
-    return [row for row in rows if row.mark.id not in gone]
+        counts |= dict(rows_removed=len({hit.row for hit in own}), references_hit=len({hit.reference for hit in own}),
+                       why=dict(sorted(Counter(hit.why for hit in own).items())))
+    removed = {hit.row for hit in hits}
+    return [row for row in rows if row.mark.id not in removed]
 
 # %% ../../nbs/data/13_mixture.ipynb #5e479aef
 def _parts_of(row: Row, recipe: Recipe) -> tuple[str, ...]:
@@ -155,9 +118,8 @@ def _copies(row: Row, recipe: Recipe) -> int:
 
 
 def _split(rows: Sequence[Row], recipe: Recipe) -> dict[str, list[Row]]:
-    copies = sorted(
-        ((row.order(copy), row) for row in rows for copy in range(_copies(row, recipe))), key=lambda item: item[0]
-    )
+    copies = [(row.order(copy), row) for row in rows for copy in range(_copies(row, recipe))]
+    copies.sort(key=lambda item: item[0])
     parts: dict[str, list[Row]] = {part: [] for part in SPLITS}
     for _, row in copies:
         for part in _parts_of(row, recipe): parts[part].append(row)
@@ -190,9 +152,8 @@ def _write_parts(parts: Mapping[str, Sequence[Row]], folder: Path) -> None:
         for part, rows in parts.items():
             shards = -(-len(rows) // ROWS_PER_SHARD)
             for shard in range(shards):
-                path, end = folder / f'{part}-{shard:05d}-of-{shards:05d}.parquet', min(
-                    len(rows), (shard + 1) * ROWS_PER_SHARD
-                )
+                path = folder/f'{part}-{shard:05d}-of-{shards:05d}.parquet'
+                end = min(len(rows), (shard + 1)*ROWS_PER_SHARD)
                 with pq.ParquetWriter(path, FEATURES.arrow_schema) as writer:
                     for start in range(shard * ROWS_PER_SHARD, end, ROWS_PER_GROUP):
                         records = [_record(row) for row in rows[start:min(end, start + ROWS_PER_GROUP)]]
@@ -206,22 +167,20 @@ _DATA_FILES = ('.json', '.jsonl', '.pk', '.pkl', '.parquet')
 
 def _digest(path: Path) -> dict:
     if path.is_file(): return {'files': 1, 'sha256': sha256_file(path)}
-    files = sorted(
-        file.relative_to(path).as_posix() for file in path.rglob('*') if file.suffix in _DATA_FILES and file.is_file()
-    )
-    whole = hashlib.sha256(json.dumps([(file, sha256_file(path/file)) for file in files]).encode())
-    return {'files': len(files), 'sha256': whole.hexdigest()}
+    files = [file for file in path.rglob('*') if file.suffix in _DATA_FILES and file.is_file()]
+    names = sorted(file.relative_to(path).as_posix() for file in files)
+    whole = hashlib.sha256(json.dumps([(name, sha256_file(path/name)) for name in names]).encode())
+    return {'files': len(names), 'sha256': whole.hexdigest()}
 
 
-def _asked(recipe: Recipe, root: Path) -> dict:
-    places = sorted({one.path for one in (*recipe.sources, *recipe.decontaminate) if one.path})
-    inputs = {
-        place: {'files': 0, 'sha256': None} if place.startswith('hub:') else _digest(root / place) for place in places
-    }
+def _request(recipe: Recipe, root: Path) -> dict: # What decides the mixture, as its manifest holds it
+    places = sorted({source.path for source in (*recipe.sources, *recipe.decontaminate) if source.path})
+    unknown = {'files': 0, 'sha256': None}
+    inputs = {place: unknown if place.startswith('hub:') else _digest(root/place) for place in places}
     return json.loads(json.dumps({'recipe': asdict(recipe), 'inputs': inputs}))  # As it will be read back
 
 
-def _named(value: object) -> object:
+def _named(value: object) -> object: # Lists as dicts, so that a difference is named by its place
     if isinstance(value, list): value = {str(place): item for place, item in enumerate(value)}
     return {key: _named(item) for key, item in value.items()} if isinstance(value, dict) else value
 
@@ -245,25 +204,21 @@ def _publish(building: Path, out: Path) -> None:
         raise
 
 
-def _finished(out: Path, asked: dict, *, fresh: bool) -> dict | None:
-    there = [name for name in (*_FILES, 'data') if (out/name).exists()]
+def _finished(out: Path, request: dict, *, fresh: bool) -> dict | None:
+    existing = [name for name in (*_FILES, 'data') if (out/name).exists()]
     manifest = read_json(out/'manifest.json') if (out/'manifest.json').is_file() else None
-    killed = (out/_BUILDING/_MOVING).exists()  # While the files were moved, so all that are there are ours
+    killed = (out/_BUILDING/_MOVING).exists()  # While files were being moved, so all of these are ours
     if not killed and (not isinstance(manifest, dict) or manifest.get('made_by') != _MADE_BY):
-        if there not in ([], ['rejected.jsonl']):
-            raise ConfigMismatch(
-                f'{str(out)!r} holds {", ".join(there)}, which this program did not make: nothing is touched, choose'
-                ' another folder'
-            )
+        if existing not in ([], ['rejected.jsonl']):
+            raise ConfigMismatch(f'{str(out)!r} holds {", ".join(existing)}, which this program did not make: nothing '
+                                 'is touched, choose another folder')
         return None
     if not fresh and not killed and (out/'data').is_dir():
-        difference = _first_difference(_named({key: manifest[key] for key in asked}), _named(asked))
+        difference = first_difference(_named({key: manifest[key] for key in request}), _named(request))
         if difference is None: return manifest
         place, before, now = difference
-        raise ConfigMismatch(
-            f'`{place}` of the mixture in {str(out)!r} was {before!r}, now it is {now!r}: choose another folder, or'
-            ' delete it with `fresh`'
-        )
+        raise ConfigMismatch(f'`{place}` of the mixture in {str(out)!r} was {before!r}, now it is {now!r}: choose '
+                             'another folder, or delete the mixture with `fresh`')
     _clear(out)
     return None
 
@@ -293,22 +248,18 @@ def _facts(parts: Mapping[str, Sequence[Row]]) -> dict:
             licences[row.problem.source].add(row.problem.licence)
             pictures |= {picture.sha256: picture for picture in row.pictures}
     whole = hashlib.sha256(''.join(sorted(pictures)).encode()).hexdigest()
+    changes = Counter(picture.change for picture in pictures.values() if picture.change)
     return dict(
-        parts={
-            part: {source: dict(sorted(kinds.items())) for source, kinds in sorted(sources.items())}
-            for part, sources in composition.items()
-        },
-        licences={source: sorted(found) for source, found in sorted(licences.items())},
-        pictures=dict(
-            different=len(pictures),
-            sha256=whole,
-            small=sum(one.small for one in pictures.values()),
-            converted=dict(sorted(Counter(one.change for one in pictures.values() if one.change).items())),
-        ),
+        parts={part: {source: dict(sorted(kinds.items())) for source, kinds in sorted(sources.items())}
+               for part, sources in composition.items()},
+        licences={source: sorted(stated) for source, stated in sorted(licences.items())},
+        pictures=dict(different=len(pictures), sha256=whole,
+                      small=sum(picture.small for picture in pictures.values()),
+                      converted=dict(sorted(changes.items()))),
     )
 
 # %% ../../nbs/data/13_mixture.ipynb #edab5398
-def _build(recipe: Recipe, root: Path, building: Path, asked: dict, spill: Spill) -> dict:
+def _build(recipe: Recipe, root: Path, building: Path, request: dict, spill: Spill) -> dict:
     def by_source(rows: Iterable[Row]) -> Counter: return Counter(row.problem.source for row in rows)
     steps, opened = _Steps(), open_sources(recipe, root)
     marks, ids, references = _read_references(_open_references(recipe, root), recipe.max_rejected)
@@ -316,11 +267,11 @@ def _build(recipe: Recipe, root: Path, building: Path, asked: dict, spill: Spill
     with open(building/'rejected.jsonl', 'w', encoding='utf-8') as file:
         def reject(row: Rejected) -> None: file.write(json.dumps(asdict(row)) + '\n')
         taken, accepted = read_rows(opened, seed=recipe.seed, spill=spill, reject=reject)
-        strays = [one.strays for one in opened if one.strays.rejected]
+        strays = [source.strays for source in opened if source.strays.rejected]
         check_losses([*taken, *strays])
         check_counts(taken)
         steps.done('read', accepted)
-        steps.done('select', by_source(row for one in taken for *_, row in one.rows))
+        steps.done('select', by_source(row for source in taken for *_, row in source.rows))
         rows = check_rows(taken, reject=reject)
     check_losses(taken)
     steps.done('check pictures', by_source(rows))
@@ -333,21 +284,14 @@ def _build(recipe: Recipe, root: Path, building: Path, asked: dict, spill: Spill
     steps.done('repeat and split', by_source(row for members in parts.values() for row in members))
     _write_parts(parts, building/'data')
     steps.took('write')
-    manifest = run_manifest(asked['recipe'], seed=recipe.seed)
-    for key in ('config', 'command'):
-        del manifest[key]  # The first is `recipe` here, the second names this call's folders
+    manifest = run_manifest(request['recipe'], seed=recipe.seed)
+    # The first is `recipe` here, the second names this call's folders
+    for key in ('config', 'command'): del manifest[key]
     manifest['versions'] |= {name: metadata.version(name) for name in ('pyarrow', 'imagehash', 'ijson')}
-    return {
-        'made_by': _MADE_BY,
-        **asked,
-        **manifest,
-        'steps': steps.counts,
-        'sources': outcomes([*taken, *strays]),
-        **_facts(parts),
-        'not_math': dict(sorted(sum((one.skipped for one in opened), Counter()).items())),
-        'references': references,
-        'times': steps.times,
-    }
+    not_math = sum((source.skipped for source in opened), Counter())
+    return {'made_by': _MADE_BY, **request, **manifest, 'steps': steps.counts, 'sources': outcomes([*taken, *strays]),
+            **_facts(parts), 'not_math': dict(sorted(not_math.items())), 'references': references,
+            'times': steps.times}
 
 # %% ../../nbs/data/13_mixture.ipynb #0b556fd3
 def build_mixture(
@@ -355,22 +299,22 @@ def build_mixture(
     out: str | os.PathLike,  # Folder to make
     *,
     data_root: str | os.PathLike = '.',  # Folder that the recipe's paths start from
-    fresh: bool = False,  # Is a mixture that was made there before deleted?
+    fresh: bool = False,  # Is an earlier mixture in this folder deleted?
 ) -> dict:  # The manifest, also in the folder
-    "Build a training set, or return the manifest of the same one built before"
+    "Build a training set, or return its manifest if the same one was built before"
     out, root = Path(out), Path(data_root)
     if not root.is_dir():
         raise MixtureError(f'the data root {str(root)!r} is missing: pass the folder that holds the data sets')
-    open_sources(recipe, root)  # What is missing should be said before anything is deleted
+    open_sources(recipe, root)  # Missing data is reported before anything is deleted
     _open_references(recipe, root)
-    asked = _asked(recipe, root)
-    if finished := _finished(out, asked, fresh=fresh): return finished
+    request = _request(recipe, root)
+    if finished := _finished(out, request, fresh=fresh): return finished
     building = out/_BUILDING
     if building.exists(): shutil.rmtree(building)  # Left by a build that was killed
     building.mkdir(parents=True)
     spill = Spill(building/'pictures.bin')
     try:
-        manifest = _build(recipe, root, building, asked, spill)
+        manifest = _build(recipe, root, building, request, spill)
         (building/'README.md').write_text(dataset_card(manifest), encoding='utf-8')
         (building/'mix.png').write_bytes(figure_png(draw_mix(manifest)))
         written = [*sorted((building/'data').iterdir()), *(building/name for name in _FILES if name != 'manifest.json')]
@@ -397,7 +341,7 @@ def read_mixture(
     *,
     cache_dir: str | os.PathLike | None = None,  # Where `datasets` keeps its copy, default its own
 ) -> Dataset:  # Columns as in `FEATURES`
-    "Open a part of a mixture"
+    "Open a split of a mixture"
     out = Path(out)
     if part not in SPLITS: raise MixtureError(f'`part` must be one of {", ".join(SPLITS)}, got {part!r}')
     _require_finished(out)
@@ -408,11 +352,11 @@ def read_mixture(
 # %% ../../nbs/data/13_mixture.ipynb #78a2c61a
 def push_mixture(
     out: str | os.PathLike,  # Folder that `build_mixture` made
-    repo: str,  # Data set on the hub, 'owner/name', made if it is not there
+    repo: str,  # Data set on the hub, 'owner/name', created if it does not exist
     *,
     private: bool = True,  # Can only you see it?
 ) -> str:  # Address of the commit
-    "Put a mixture on the hub"
+    "Upload a mixture to the hub"
     _require_finished(Path(out))
     api = HfApi()
     api.create_repo(repo, repo_type='dataset', private=private, exist_ok=True)

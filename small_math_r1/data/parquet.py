@@ -20,34 +20,31 @@ from ..core.files import atomic_write
 from ..core.problems import Problem, ProblemError, open_picture
 
 # %% ../../nbs/data/08_parquet.ipynb #bea92623
-FEATURES = Features(
-    {
-        'id': Value('string'),
-        'source': Value('string'),
-        'question': Value('string'),
-        'options': List(Value('string')),
-        'answer': Value('string'),
-        'problem_type': Value('string'),
-        'data_type': Value('string'),
-        'image': ImageFeature(),
-        'more_images': List(ImageFeature()),
-        'solution': Value('string'),
-        'solution_answer': Value('string'),
-        'subject': Value('string'),
-        'level': Value('int32'),
-        'licence': Value('string'),
-    }
-)
+FEATURES = Features({
+    'id': Value('string'),
+    'source': Value('string'),
+    'question': Value('string'),
+    'options': List(Value('string')),
+    'answer': Value('string'),
+    'problem_type': Value('string'),
+    'data_type': Value('string'),
+    'image': ImageFeature(),
+    'more_images': List(ImageFeature()),
+    'solution': Value('string'),
+    'solution_answer': Value('string'),
+    'subject': Value('string'),
+    'level': Value('int32'),
+    'licence': Value('string'),
+})
 
 # %% ../../nbs/data/08_parquet.ipynb #e3d31ffd
 ROWS_PER_GROUP = 200
 
-
 def problem_record(
-    problem: Problem,  # Its text
-    pictures: Sequence[Mapping],  # Of each picture its `bytes` and a name as `path`
+    problem: Problem,  # Gives all columns but the pictures
+    pictures: Sequence[Mapping],  # For each picture, its `bytes` and its name as `path`
 ) -> dict:  # A row of `FEATURES`
-    "Put a problem and its pictures into one row"
+    "Make one row of a problem and its pictures"
     return {name: getattr(problem, name) for name in FEATURES} | {
         'image': next(iter(pictures), None),
         'more_images': list(pictures[1:]),
@@ -56,9 +53,9 @@ def problem_record(
 # %% ../../nbs/data/08_parquet.ipynb #b23bd506
 def write_records(
     records: Iterable[Mapping],  # From `problem_record`, one at a time
-    path: str | os.PathLike,  # Parquet file, replaced if it is there
+    path: str | os.PathLike,  # Parquet file, replaced if it exists
 ) -> None:
-    "Write rows into a Parquet file, whole or not at all"
+    "Write rows into a Parquet file that appears complete or not at all"
     records = iter(records)
     with atomic_write(path, 'wb') as file, pq.ParquetWriter(file, FEATURES.arrow_schema) as writer:
         while group := list(islice(records, ROWS_PER_GROUP)):
@@ -68,13 +65,13 @@ def write_records(
 def _pictures(problem: Problem) -> list[dict]:
     names = [] if problem.image is None else [problem.image, *problem.more_images]
     if problem.data_type == 'video':
-        raise ProblemError(f'problem {problem.id!r} is about the video {problem.image!r}, a table holds pictures only')
+        raise ProblemError(f'problem {problem.id!r} is about the video {problem.image!r}: a Parquet file holds '
+                           'pictures only, so keep it in a .jsonl file')
     return [{'bytes': Path(name).read_bytes(), 'path': os.path.basename(name)} for name in names]
 
-
 def write_parquet(
-    problems: Iterable[Problem],  # With pictures on disk, as `read_problems` gives them
-    path: str | os.PathLike,  # Replaced if it is there
+    problems: Iterable[Problem],  # With pictures on disk, as from `read_problems`
+    path: str | os.PathLike,  # Replaced if it exists
 ) -> None:
     "Write problems and their pictures into one Parquet file"
     write_records((problem_record(problem, _pictures(problem)) for problem in problems), path)
@@ -84,9 +81,8 @@ def _unpacked(picture: Mapping | None, folder: Path) -> str | None:
     if picture is None: return None
     data = picture['bytes']
     if not data:
-        raise ProblemError(
-            f'a picture is named {picture["path"]!r} but not stored: make the table again with its pictures'
-        )
+        raise ProblemError(f'a picture is named {picture["path"]!r} but not stored: write the file again with its '
+                           'pictures')
     path = folder/(hashlib.sha256(data).hexdigest()[:32] + os.path.splitext(picture['path'] or '')[1].lower())
     if not path.exists():
         with atomic_write(path, 'wb') as file: file.write(data)
@@ -101,30 +97,25 @@ def _records(path: Path) -> Iterator[dict]:
     if not path.is_file(): raise ProblemError(f'{str(path)!r} is missing: give the path of a Parquet file of problems')
     try:
         with pq.ParquetFile(path) as file:
-            if missing := [name for name in FEATURES if name not in file.schema_arrow.names]:
-                raise ProblemError(
-                    f'{str(path)!r} has no column {missing[0]!r}, it has {", ".join(file.schema_arrow.names)}'
-                )
+            columns = file.schema_arrow.names
+            if missing := [name for name in FEATURES if name not in columns]:
+                raise ProblemError(f'{str(path)!r} has no column {missing[0]!r}, it has {", ".join(columns)}')
             for batch in file.iter_batches(ROWS_PER_GROUP, columns=list(FEATURES)): yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error: raise ProblemError(f'{str(path)!r} is no whole Parquet file ({error}): make it again') from error
+    except (pa.ArrowException, OSError) as error:
+        raise ProblemError(f'{str(path)!r} is not a complete Parquet file ({error}): make it again') from error
 
 
 def read_parquet(
     path: str | os.PathLike,  # Parquet file with the columns of `FEATURES`
     pictures: str | os.PathLike,  # Folder that receives the pictures
 ) -> list[Problem]:  # In the order of the file
-    "Read problems out of a Parquet file and put their pictures into a folder"
+    "Read problems from a Parquet file and write their pictures into a folder"
     pictures, problems = Path(pictures), []
     for number, record in enumerate(_records(Path(path))):
         try:
-            problems.append(
-                Problem(
-                    **record | {
-                        'image': _unpacked(record['image'], pictures),
-                        'more_images': [_unpacked(one, pictures) for one in record['more_images'] or ()],
-                    }
-                )
-            )
+            image = _unpacked(record['image'], pictures)
+            more_images = [_unpacked(picture, pictures) for picture in record['more_images'] or ()]
+            problems.append(Problem(**record | {'image': image, 'more_images': more_images}))
         except ProblemError as error:
             raise ProblemError(f'row {number} of {os.fspath(path)!r}: {error}') from error
     return problems

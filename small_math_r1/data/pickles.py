@@ -18,7 +18,7 @@ import numpy as np
 from ..core.problems import ProblemError
 
 # %% ../../nbs/data/03_pickles.ipynb #fb42ec8c
-_NUMBERS = re.compile(r'b1|[iu][1248]|f[248]')  # bool, whole numbers, floats; no pointers, no records
+_NUMBERS = re.compile(r'b1|[iu][1248]|f[248]')  # Booleans, whole numbers, floats; no pointers, no records
 
 
 def _require(condition: bool, message: str) -> None:
@@ -35,17 +35,23 @@ class _Dtype:
         self.kind, self.order = kind, '='
 
     def __setstate__(self, state: object) -> None:
-        _require(isinstance(state, tuple) and len(state) >= 5, 'the state of a dtype is not numpy\'s')
+        _require(isinstance(state, tuple) and len(state) >= 5, "the state of a dtype is not numpy's")
         order = state[1].decode('latin1') if isinstance(state[1], bytes) else state[1]
         _require(isinstance(order, str) and order in ('<', '>', '=', '|') and state[2:5] == (None, None, None),
                  f'a dtype has byte order {order!r} or fields, only plain numbers are read')
-        self.order = order  # The rest of the state, flags above all, is numpy's business and ignored
+        self.order = order  # The rest of the state, such as flags, is ignored
 
     def numbers(self) -> np.dtype:
         _require(self.kind not in ('O', 'O8'), 'bytes cannot be read as Python values')
         return np.dtype(self.kind).newbyteorder('=' if self.order == '|' else self.order)
 
 # %% ../../nbs/data/03_pickles.ipynb #818ec270
+def _bytes(data: object) -> bytes:
+    if isinstance(data, str): data = data.encode('latin1')  # Python 2 wrote bytes as text
+    _require(isinstance(data, bytes), f'an array needs bytes, the file has a value of type {type(data).__name__}')
+    return data
+
+
 class _Array:
     __slots__ = ('array', 'items', 'shape', 'order')
 
@@ -53,40 +59,27 @@ class _Array:
         self.array = self.items = self.shape = None
 
     def __setstate__(self, state: object) -> None:
-        _require(
-            isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _Dtype),
-            'the state of an array is not numpy\'s',
-        )
+        _require(isinstance(state, tuple) and len(state) == 5 and isinstance(state[2], _Dtype),
+                 "the state of an array is not numpy's")
         _, shape, dtype, fortran, data = state
-        _require(
-            isinstance(shape, tuple) and len(shape) <= 32 and all(type(size) is int and size >= 0 for size in shape),
-            f'an array has the shape {str(shape)[:80]}',
-        )
+        is_shape = isinstance(shape, tuple) and len(shape) <= 32
+        _require(is_shape and all(type(size) is int and size >= 0 for size in shape),
+                 f'an array has the shape {str(shape)[:80]}')
         count, self.order = math.prod(shape), 'F' if fortran else 'C'
         if dtype.kind in ('O', 'O8'):
-            _require(
-                isinstance(data, list) and len(data) == count,
-                f'an array of shape {shape} needs a list of {count} values',
-            )
+            _require(isinstance(data, list) and len(data) == count,
+                     f'an array of shape {shape} needs a list of {count} values')
             self.items, self.shape = data, shape
             return
         data, dtype = _bytes(data), dtype.numbers()
-        _require(
-            len(data) == count * dtype.itemsize,
-            f'an array of shape {shape} and dtype {dtype} needs {count * dtype.itemsize} bytes, the file has'
-            f' {len(data)}',
-        )
+        size = count * dtype.itemsize
+        _require(len(data) == size,
+                 f'an array of shape {shape} and dtype {dtype} needs {size} bytes, the file has {len(data)}')
         self.array = np.frombuffer(data, dtype).reshape(shape, order=self.order).copy()
-
-
-def _bytes(data: object) -> bytes:
-    if isinstance(data, str): data = data.encode('latin1')  # Python 2 wrote bytes as text
-    _require(isinstance(data, bytes), f'an array needs bytes, the file has a value of type {type(data).__name__}')
-    return data
 
 # %% ../../nbs/data/03_pickles.ipynb #43865411
 class _Name:
-    "What a file gets for a name: can be called, cannot be changed"
+    "What a file gets for a name: it can be called, but not changed"
     __slots__ = ('_call',)
 
     def __init__(self, call: Callable): self._call = call
@@ -102,9 +95,8 @@ def _new_array(kind: object, shape: object, typecode: object) -> _Array:
 def _new_number(dtype: object, data: object) -> bool | int | float:
     _require(isinstance(dtype, _Dtype), 'a number without a dtype')
     data, kind = _bytes(data), dtype.numbers()
-    _require(
-        len(data) == kind.itemsize, f'a number of dtype {kind} needs {kind.itemsize} bytes, the file has {len(data)}'
-    )
+    _require(len(data) == kind.itemsize,
+             f'a number of dtype {kind} needs {kind.itemsize} bytes, the file has {len(data)}')
     return np.frombuffer(data, kind)[0].item()
 
 
@@ -120,8 +112,8 @@ ALLOWED = {('numpy', 'ndarray'): _NDARRAY, ('numpy', 'dtype'): _Name(_Dtype)} | 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in ALLOWED: return ALLOWED[module, name]
-        raise pickle.UnpicklingError(f'it asks for `{module}.{name}`, and data needs no more than numpy\'s arrays. '
-                                     'It was not run. Use a file from a source that you trust, or ask for one in JSON')
+        raise pickle.UnpicklingError(f"it asks for `{module}.{name}`, but data needs only numpy's arrays. Nothing was "
+                                     'run. Use a file from a source that you trust, or one in JSON')
 
 # %% ../../nbs/data/03_pickles.ipynb #b636010f
 _CONTAINERS = (list, tuple, dict, set, frozenset, _Array)
@@ -129,12 +121,12 @@ _CONTAINERS = (list, tuple, dict, set, frozenset, _Array)
 
 def _finished(value: object, done: dict[int, tuple], depth: int = 0) -> object:
     if not isinstance(value, _CONTAINERS):
-        _require(not isinstance(value, _Name | _Dtype), 'it holds a function or a dtype where a value is due')
+        _require(not isinstance(value, _Name | _Dtype), 'it holds a function or a dtype where a value is expected')
         return value
     if id(value) not in done:
         _require(depth < 50, 'its values are nested more than 50 deep')
-        done[id(value)] = (value, _Array)  # A class cannot be in the file: it says that work is under way
-        done[id(value)] = (value, _exchange(value, done, depth + 1))  # With `value`, so that its id stays taken
+        done[id(value)] = (value, _Array)  # A class cannot come from the file, so it marks work in progress
+        done[id(value)] = (value, _exchange(value, done, depth + 1))  # Keeps `value`, so that its id is not reused
     _require(done[id(value)][1] is not _Array, 'its values contain themselves')
     return done[id(value)][1]
 
@@ -149,8 +141,7 @@ def _exchange(value: object, done: dict[int, tuple], depth: int) -> object:
     elif value.array is None:
         _require(value.items is not None, 'an array without content')
         flat = np.empty(len(value.items), dtype=object)
-        for index, item in enumerate(value.items):
-            flat[index] = _finished(item, done, depth)  # Numpy would look into lists
+        for index, item in enumerate(value.items): flat[index] = _finished(item, done, depth)  # Keeps lists as items
         return flat.reshape(value.shape, order=value.order)
     return value.array if isinstance(value, _Array) else value
 
@@ -159,36 +150,26 @@ def _is_plain(key: object) -> bool:
     return all(map(_is_plain, key)) if isinstance(key, tuple) else isinstance(key, str | bytes | int | float | None)
 
 # %% ../../nbs/data/03_pickles.ipynb #09888dd7
-_BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)  # What damaged or forged pickles raise
+# What damaged or forged pickles raise
+_BROKEN = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, LookupError, TypeError, ValueError,
+           OverflowError, MemoryError, RecursionError)
 
 
 def load_pickle(
-    source: str | os.PathLike | bytes,  # A file, or what is in it
+    source: str | os.PathLike | bytes,  # A file, or its content
     *,
     what: str,  # Name of the content in errors: 'GeoQA+ records'
-    encoding: str = 'latin1',  # Of text written by Python 2; its arrays need 'latin1'
+    encoding: str = 'latin1',  # Encoding of text written by Python 2; its arrays need 'latin1'
     max_bytes: int = 2**31,  # Largest file accepted
 ) -> object:  # Python values and numpy arrays
-    "Read a pickle that holds data, refuse one that holds anything else"
+    "Read a pickle that holds data, and refuse one that holds anything else"
     place = f'the pickle of {what}' if isinstance(source, bytes) else f'{os.fspath(source)!r} ({what})'
     if not isinstance(source, bytes) and not os.path.isfile(source):
         raise ProblemError(f'{place} is missing: give the path of the pickle')
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
     if size > max_bytes:
-        raise ProblemError(
-            f'{place} has {size} bytes, allowed are {max_bytes}: pass a larger `max_bytes` if it is to be so large'
-        )
+        raise ProblemError(f'{place} has {size} bytes, allowed are {max_bytes}: '
+                           'pass a larger `max_bytes` if you expect a file of this size')
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, 'rb') as file:
             return _finished(_Unpickler(file, encoding=encoding).load(), {})

@@ -17,34 +17,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.text import _short
-from ..core.problems import Problem, ProblemError, _text
-from small_math_r1.data.rows import (
-    LICENCES,
-    Read,
-    Rejected,
-    RowError,
-    is_number,
-    letter_at,
-    letter_of,
-    lettered,
-    number_text,
-    read_row,
-)
-from small_math_r1.data.archives import (
-    Pictures,
-    embedded_picture,
-    is_table,
-    json_value,
-    load_json,
-    stream_json,
-    stream_table,
-)
+from ..core.problems import Problem, ProblemError, text_field
+from ..core.text import shortened
+from .archives import Pictures, embedded_picture, is_table, json_value, load_json
+from .archives import stream_json, stream_table
 from .pickles import load_pickle
+from .rows import LICENCES, Read, Rejected, RowError, is_number, letter_at, letter_of, lettered
+from .rows import number_text, read_row
 
 # %% ../../nbs/data/04_training_sets.ipynb #bd6a2b78
 def _object(row: object) -> dict:
-    if not isinstance(row, dict): raise RowError('damaged row', f'a row must be an object, got {_short(row)}')
+    if not isinstance(row, dict): raise RowError('damaged row', f'a row must be an object, got {shortened(row)}')
     return row
 
 
@@ -57,14 +40,10 @@ def _below(pictures: Pictures, names: Sequence[str], **fields: object) -> Read:
 def _within(values: object, place: str, name: object, **fields: object) -> Read:
     values = values if isinstance(values, list) else [values]
     if not values: raise RowError('no picture', 'the row has an empty list of them')
-    (image, picture), *more = [
-        embedded_picture(value, place, f'{name}-{number}' if number else name) for number, value in enumerate(values)
-    ]
-    return Read(
-        Problem(image=image, more_images=tuple(image for image, _ in more), **fields),
-        picture,
-        tuple(picture for _, picture in more),
-    )
+    (image, picture), *more = [embedded_picture(value, place, f'{name}-{number}' if number else name)
+                               for number, value in enumerate(values)]
+    problem = Problem(image=image, more_images=tuple(image for image, _ in more), **fields)
+    return Read(problem, picture, tuple(picture for _, picture in more))
 
 
 def _tables(path: str | os.PathLike) -> Iterator[tuple[str, int, dict]]:
@@ -81,8 +60,8 @@ def _file(path: Path, *names: str) -> Path:
 # %% ../../nbs/data/04_training_sets.ipynb #396b90a6
 def _whole(answer: object, *, text_allowed: bool = False) -> str:
     if text_allowed and isinstance(answer, str) and re.fullmatch('[0-9]{1,9}', answer): return answer
-    if type(answer) is not int:
-        raise RowError('not numerical', f'the answer is {_short(answer)}')  # A bool is an int, too
+    if type(answer) is not int:  # A bool is an instance of int
+        raise RowError('not numerical', f'the answer is {shortened(answer)}')
     return str(answer)
 
 
@@ -92,36 +71,25 @@ def read_clevr_math(
 ) -> Iterator[Read | Rejected]:
     "Read CLEVR-Math"
     def fields(row: dict, number: int, answer: object, template: object) -> dict:
-        return dict(
-            question=_text(row, 'question'),
-            answer=_whole(answer),
-            problem_type='numerical',
-            id=str(number),
-            source='CLEVR-Math',
-            licence=LICENCES['CLEVR-Math'],
-            subject=str(template or '').removesuffix('.json') or None,
-        )
+        return dict(question=text_field(row, 'question'), answer=_whole(answer), problem_type='numerical',
+                    id=str(number), source='CLEVR-Math', licence=LICENCES['CLEVR-Math'],
+                    subject=str(template or '').removesuffix('.json') or None)
+
+    def from_table(row: dict, place: str, number: int) -> Read:
+        return _within(row.get('image'), place, number, **fields(row, number, row.get('label'), row.get('template')))
 
     if is_table(path):
         for place, number, row in _tables(path):
-            yield read_row(
-                'CLEVR-Math',
-                number,
-                lambda: _within(
-                    row.get('image'), place, number, **fields(row, number, row.get('label'), row.get('template'))
-                ),
-            )
+            yield read_row('CLEVR-Math', number, partial(from_table, row, place, number))
         return
     path = _file(Path(path), 'clevr-math-train.json')
     pictures = Pictures(image_root or path.parent)
 
     def make(row: object, number: int) -> Read:
-        name, split = _text(_object(row), 'image_filename'), _text(row, 'split', default='train')
-        return _below(
-            pictures,
-            (f'CLEVR_v1.0/images/{split}/{name}', f'images/{split}/{name}', f'{split}/{name}', f'images/{name}', name),
-            **fields(row, number, row.get('answer'), row.get('template_filename')),
-        )
+        name, split = text_field(_object(row), 'image_filename'), text_field(row, 'split', default='train')
+        names = [f'CLEVR_v1.0/images/{split}/{name}', f'images/{split}/{name}', f'{split}/{name}', f'images/{name}',
+                 name]
+        return _below(pictures, names, **fields(row, number, row.get('answer'), row.get('template_filename')))
 
     for number, row in enumerate(stream_json(path)): yield read_row('CLEVR-Math', number, partial(make, row, number))
 
@@ -131,9 +99,8 @@ def _problem_folders(path: Path, file: str) -> list[Path]:
     folders = [folder for folder in path.iterdir() if (folder/file).is_file()] if path.is_dir() else []
     if not folders and (path/'train').is_dir(): return _problem_folders(path/'train', file)
     if not folders:
-        raise ProblemError(
-            f'{str(path)!r} has no folder with a {file}: give the folder that holds one folder for each problem'
-        )
+        raise ProblemError(f'{str(path)!r} has no folder with a {file}: '
+                           'give the folder that holds one folder for each problem')
     return sorted(folders, key=lambda folder: (len(folder.name), folder.name))  # 2 before 10
 
 
@@ -144,8 +111,8 @@ def _beside(folder: Path, pictures: Pictures, name: str) -> list[str]:
 
 
 def read_geos(
-    path: str | os.PathLike,  # Folder of folders with question.json, perhaps answer.json, and diagram.png
-    image_root: str | os.PathLike | None = None,  # Where the pictures' names start, default `path`
+    path: str | os.PathLike,  # Folder of folders with question.json, diagram.png and, in some, answer.json
+    image_root: str | os.PathLike | None = None,  # Folder that the pictures' paths are relative to, default `path`
 ) -> Iterator[Read | Rejected]:
     "Read GEOS"
     pictures = Pictures(image_root or path)
@@ -153,24 +120,17 @@ def read_geos(
     def make(folder: Path) -> Read:
         row = _object(load_json(folder/'question.json'))
         choices = row.get('choices')
-        if not isinstance(choices, dict) or not choices: raise RowError('no choices', f'`choices` is {_short(choices)}')
+        if not isinstance(choices, dict) or not choices:
+            raise RowError('no choices', f'`choices` is {shortened(choices)}')
         if not all(re.fullmatch('[0-9]{1,2}', key) for key in choices):
-            raise RowError('damaged row', f'`choices` are numbered {_short(list(choices))}')
+            raise RowError('damaged row', f'`choices` are numbered {shortened(list(choices))}')
         options = lettered([choices[key] for key in sorted(choices, key=int)])
         answer = row.get('answer')
-        if answer is None and (folder / 'answer.json').is_file():
-            answer = _object(load_json(folder / 'answer.json')).get('answer')
-        return _below(
-            pictures,
-            _beside(folder, pictures, 'diagram.png'),
-            question=_text(row, 'text'),
-            options=options,
-            source='GEOS',
-            answer=letter_at(answer, options, first=1),
-            problem_type='multiple choice',
-            id=str(row.get('key', folder.name)),
-            licence=LICENCES['GEOS'],
-        )
+        if answer is None and (folder/'answer.json').is_file():
+            answer = _object(load_json(folder/'answer.json')).get('answer')
+        return _below(pictures, _beside(folder, pictures, 'diagram.png'), question=text_field(row, 'text'),
+                      options=options, answer=letter_at(answer, options, first=1), problem_type='multiple choice',
+                      id=str(row.get('key', folder.name)), source='GEOS', licence=LICENCES['GEOS'])
 
     for folder in _problem_folders(Path(path), 'question.json'):
         yield read_row('GEOS', folder.name, partial(make, folder))
@@ -178,57 +138,35 @@ def read_geos(
 # %% ../../nbs/data/04_training_sets.ipynb #67b6e792
 def read_geometry3k(
     path: str | os.PathLike,  # Folder of folders with data.json and img_diagram.png, folder of splits, or a table
-    image_root: str | os.PathLike | None = None,  # Where the pictures' names start, default `path`
+    image_root: str | os.PathLike | None = None,  # Folder that the pictures' paths are relative to, default `path`
 ) -> Iterator[Read | Rejected]:
     "Read Geometry3K"
     def fields(question: str, choices: object, answer: str, id: object, subject: str | None) -> dict:
         options = lettered(choices)
-        return dict(
-            question=question,
-            options=options,
-            answer=letter_of(answer, options),
-            problem_type='multiple choice',
-            id=str(id),
-            source='Geometry3K',
-            subject=subject,
-            licence=LICENCES['Geometry3K'],
-        )
+        return dict(question=question, options=options, answer=letter_of(answer, options),
+                    problem_type='multiple choice', id=str(id), source='Geometry3K', subject=subject,
+                    licence=LICENCES['Geometry3K'])
+
+    def from_table(row: dict, place: str, id: object) -> Read:
+        question = text_field(row, 'problem').replace('<image>', '').strip()
+        values = fields(question, row.get('choices'), text_field(row, 'ground_truth'), id, None)
+        return _within(row.get('images'), place, id, **values)
 
     if is_table(path):
         for place, number, row in _tables(path):
-            yield read_row(
-                'Geometry3K',
-                row.get('id', number),
-                lambda: _within(
-                    row.get('images'),
-                    place,
-                    row.get('id', number),
-                    **fields(
-                        _text(row, 'problem').replace('<image>', '').strip(),
-                        row.get('choices'),
-                        _text(row, 'ground_truth'),
-                        row.get('id', number),
-                        None,
-                    ),
-                ),
-            )
+            id = row.get('id', number)
+            yield read_row('Geometry3K', id, partial(from_table, row, place, id))
         return
     pictures = Pictures(image_root or path)
 
     def make(folder: Path) -> Read:
         row = _object(load_json(folder/'data.json'))
+        question = text_field(row, 'compact_text', default=row.get('problem_text'))
         goal = row.get('problem_type_goal')
-        return _below(
-            pictures,
-            _beside(folder, pictures, 'img_diagram.png'),
-            **fields(
-                _text(row, 'compact_text', default=row.get('problem_text')),
-                row.get('compact_choices') or row.get('choices'),
-                _text(row, 'answer'),
-                row.get('id', folder.name),
-                goal[0] if isinstance(goal, list) and goal and isinstance(goal[0], str) else None,
-            ),
-        )
+        subject = goal[0] if isinstance(goal, list) and goal and isinstance(goal[0], str) else None
+        values = fields(question, row.get('compact_choices') or row.get('choices'), text_field(row, 'answer'),
+                        row.get('id', folder.name), subject)
+        return _below(pictures, _beside(folder, pictures, 'img_diagram.png'), **values)
 
     for folder in _problem_folders(Path(path), 'data.json'):
         yield read_row('Geometry3K', folder.name, partial(make, folder))
@@ -237,7 +175,7 @@ def read_geometry3k(
 def _fill(text: str, numbers: object) -> str:
     def number(match: re.Match) -> str:
         if not isinstance(numbers, list | tuple) or int(match[1]) >= len(numbers):
-            raise RowError('damaged row', f'{match[0]} has no number in {_short(numbers)}')
+            raise RowError('damaged row', f'{match[0]} has no number in {shortened(numbers)}')
         value = numbers[int(match[1])]
         return value if isinstance(value, str) else number_text(value)
 
@@ -247,27 +185,25 @@ def _fill(text: str, numbers: object) -> str:
 def _listed(value: object) -> object: return value.tolist() if isinstance(value, np.ndarray) else value
 
 # %% ../../nbs/data/04_training_sets.ipynb #aafd802f
-def _from_array(array: object, image: str, **fields: object) -> Read:
-    if not isinstance(array, np.ndarray) or array.size == 0:
-        raise RowError('no picture', f'the record holds {_short(array)[:80]} in its place')
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise RowError(
-            'damaged row',
-            f'a picture must be bytes of one, three or four channels, got {array.dtype} of shape {array.shape}',
-        )
-    return Read(Problem(image=image, **fields), partial(_png, array))
-
-
 def _png(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(array).save(file, 'PNG')
     return file.getvalue()
 
 
+def _from_array(array: object, image: str, **fields: object) -> Read:
+    if not isinstance(array, np.ndarray) or array.size == 0:
+        raise RowError('no picture', f'the record holds {shortened(array)[:80]} in its place')
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise RowError('damaged row', 'a picture must be bytes of one, three or four channels, '
+                                      f'got {array.dtype} of shape {array.shape}')
+    return Read(Problem(image=image, **fields), partial(_png, array))
+
+
 def _pickled(path: Path, source: str, make: Callable[[dict, int, str], Read]) -> Iterator[Read | Rejected]:
     rows = load_pickle(path, what=f'{source} records')
     if not isinstance(rows, list) or not rows:
-        raise ProblemError(f'{str(path)!r} must hold a list of records, got {_short(rows)[:80]}')
+        raise ProblemError(f'{str(path)!r} must hold a list of records, got {shortened(rows)[:80]}')
     rows.reverse()
     for number in range(len(rows)):
         row = rows.pop()
@@ -277,34 +213,26 @@ def _pickled(path: Path, source: str, make: Callable[[dict, int, str], Read]) ->
 
 def _calculation(row: dict, question: str, source: str, id: object) -> dict:
     values, texts = _listed(row.get('choice_nums')), _listed(row.get('choices'))
-    whole = isinstance(texts, list | tuple) and all(isinstance(choice, str) for choice in texts)
-    options = lettered(texts if whole and len(texts) >= 2 else values)
-    return dict(
-        question=_fill(question, _listed(row.get('numbers'))),
-        options=options,
-        answer=letter_at(row.get('label'), options),
-        problem_type='multiple choice',
-        id=str(id),
-        source=source,
-        licence=LICENCES[source],
-    )
+    are_texts = isinstance(texts, list | tuple) and all(isinstance(choice, str) for choice in texts)
+    options = lettered(texts if are_texts and len(texts) >= 2 else values)
+    return dict(question=_fill(question, _listed(row.get('numbers'))), options=options,
+                answer=letter_at(row.get('label'), options), problem_type='multiple choice', id=str(id),
+                source=source, licence=LICENCES[source])
 
 # %% ../../nbs/data/04_training_sets.ipynb #a842b6e1
 def read_geoqa_plus(
     path: str | os.PathLike,  # GeoQA-train.pk or another of the pickles, or a .json of chats
-    image_root: str | os.PathLike | None = None,  # Only for chats: folder of their pictures, default the file's
+    image_root: str | os.PathLike | None = None,  # Folder of the pictures of chats, default the file's
 ) -> Iterator[Read | Rejected]:
     "Read GeoQA+"
     def make(row: dict, id: object, image: str) -> Read:
-        given = [row[key] for key in ('subject', 'problem') if isinstance(row.get(key), str) and row[key].strip()]
+        texts = [row[key] for key in ('subject', 'problem') if isinstance(row.get(key), str) and row[key].strip()]
         tokens = _listed(row.get('token_list'))
-        if not given and not (
-            isinstance(tokens, list | tuple) and tokens and all(isinstance(token, str) for token in tokens)
-        ):
-            raise RowError('damaged row', f'`token_list` must be a list of texts, got {_short(tokens)}')
-        return _from_array(
-            row.get('image'), image, **_calculation(row, given[0] if given else ''.join(tokens), 'GeoQA+', id)
-        )
+        are_tokens = isinstance(tokens, list | tuple) and tokens and all(isinstance(token, str) for token in tokens)
+        if not texts and not are_tokens:
+            raise RowError('damaged row', f'`token_list` must be a list of texts, got {shortened(tokens)}')
+        question = texts[0] if texts else ''.join(tokens)
+        return _from_array(row.get('image'), image, **_calculation(row, question, 'GeoQA+', id))
 
     path = _file(Path(path), 'GeoQA-train.pk')
     if path.suffix in ('.json', '.jsonl'): return _chats(path, image_root, 'GeoQA+')
@@ -313,13 +241,14 @@ def read_geoqa_plus(
 # %% ../../nbs/data/04_training_sets.ipynb #829ab7ca
 def read_unigeo(
     path: str | os.PathLike,  # calculation_train.pk or another of the pickles, or their folder
-    image_root: str | os.PathLike | None = None,  # Not needed, the pictures are in the pickle
+    image_root: str | os.PathLike | None = None,  # Not used, the pictures are in the pickle
 ) -> Iterator[Read | Rejected]:
     "Read UniGeo"
     def make(row: dict, id: object, image: str) -> Read:
         if 'proving_sequence' in row:
-            raise RowError('no choices', f'a proof of the kind {_short(row.get("problem_type"))}')
-        return _from_array(row.get('image'), image, **_calculation(row, _text(row, 'English_problem'), 'UniGeo', id))
+            raise RowError('no choices', f'a proof of the kind {shortened(row.get("problem_type"))}')
+        question = text_field(row, 'English_problem')
+        return _from_array(row.get('image'), image, **_calculation(row, question, 'UniGeo', id))
 
     return _pickled(_file(Path(path), 'calculation_train.pk'), 'UniGeo', make)
 
@@ -347,7 +276,7 @@ def split_options(
 # %% ../../nbs/data/04_training_sets.ipynb #9fe435a5
 def gold_box(
     text: str,  # A worked solution
-) -> str | None:  # Content of the last \boxed{}; None without one, or if it is not closed: a cut solution has no gold
+) -> str | None:  # Content of the last \boxed{}; None without one, or if the solution is cut off within it
     "Find the final answer in a worked solution"
     start = text.rfind('\\boxed{')
     depth = 0
@@ -362,8 +291,8 @@ def _turns(row: dict) -> tuple[str, str]:
     if isinstance(chat, list) and len(chat) == 2 and all(isinstance(turn, dict) for turn in chat):
         speakers = [turn.get('from', turn.get('role')) for turn in chat]
         if speakers in (['human', 'gpt'], ['user', 'assistant']):
-            return tuple(_text(turn, 'value', default=turn.get('text')) for turn in chat)
-    raise RowError('damaged row', f'`conversations` must be one question and one answer, got {_short(chat)}')
+            return tuple(text_field(turn, 'value', default=turn.get('text')) for turn in chat)
+    raise RowError('damaged row', f'`conversations` must be one question and one answer, got {shortened(chat)}')
 
 
 def _chat_fields(row: object, source: str, id: object) -> dict:
@@ -374,19 +303,12 @@ def _chat_fields(row: object, source: str, id: object) -> dict:
     gold = re.sub(r'\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}', r'\1', gold).strip()
     letter = re.fullmatch(r'[(（]?([A-Z])[)）]?[.．]?', gold)
     if options: kind, gold = 'multiple choice', letter_of(letter[1] if letter else gold, options)
-    elif letter: raise RowError('no choices', f'the answer is {_short(gold)}, and the question lists no options')
+    elif letter: raise RowError('no choices', f'the answer is {shortened(gold)}, and the question lists no options')
     elif is_number(gold): kind = 'numerical'
-    else: raise RowError('neither number nor letter', f'the answer is {_short(gold)}')
-    return dict(
-        question=question,
-        options=options,
-        answer=gold,
-        problem_type=kind,
-        id=str(id),
-        source=source,
-        licence=LICENCES[source],
-        solution=reply.strip() if '\\boxed' in reply else '',
-    )
+    else: raise RowError('neither number nor letter', f'the answer is {shortened(gold)}')
+    solution = reply.strip() if '\\boxed' in reply else ''
+    return dict(question=question, options=options, answer=gold, problem_type=kind, id=str(id), source=source,
+                licence=LICENCES[source], solution=solution)
 
 # %% ../../nbs/data/04_training_sets.ipynb #2a77cd38
 def _chats(path: str | os.PathLike, image_root: str | os.PathLike | None, source: str) -> Iterator[Read | Rejected]:
@@ -394,7 +316,7 @@ def _chats(path: str | os.PathLike, image_root: str | os.PathLike | None, source
 
     def make(row: object, id: object) -> Read:
         fields, name = _chat_fields(row, source, id), row.get('image')
-        if not isinstance(name, str) or not name: raise RowError('no picture', f'`image` is {_short(name)}')
+        if not isinstance(name, str) or not name: raise RowError('no picture', f'`image` is {shortened(name)}')
         return _below(pictures, (name, f'images/{name}'), **fields)
 
     for number, row in enumerate(stream_json(path)):
@@ -407,20 +329,14 @@ def read_multimath(
     image_root: str | os.PathLike | None = None,  # Folder of images/ or images.zip, default the file's
 ) -> Iterator[Read | Rejected]:
     "Read MultiMath-300K"
-    if not is_table(path): return _chats(_file(Path(path), 'data.json'), image_root, 'Multimath-300k')
-    return (
-        read_row(
-            'Multimath-300k',
-            row.get('id', number),
-            lambda: _within(
-                row.get('image'),
-                place,
-                row.get('id', number),
-                **_chat_fields(row, 'Multimath-300k', row.get('id', number)),
-            ),
-        )
-        for place, number, row in _tables(path)
-    )
+    source = 'Multimath-300k'
+    if not is_table(path): return _chats(_file(Path(path), 'data.json'), image_root, source)
+
+    def make(row: dict, place: str, id: object) -> Read:
+        return _within(row.get('image'), place, id, **_chat_fields(row, source, id))
+
+    rows = ((place, row.get('id', number), row) for place, number, row in _tables(path))
+    return (read_row(source, id, partial(make, row, place, id)) for place, id, row in rows)
 
 # %% ../../nbs/data/04_training_sets.ipynb #2270488a
 def read_super_clevr(
@@ -429,37 +345,33 @@ def read_super_clevr(
 ) -> Iterator[Read | Rejected]:
     "Read Super-CLEVR"
     def fields(row: dict, answer: str, id: str, licence: str) -> dict:
-        return dict(
-            question=_text(row, 'question'),
-            answer=answer,
-            problem_type='numerical',
-            id=id,
-            source='Super-CLEVR',
-            licence=licence,
-            subject=_text(row, 'template_filename', default='').removesuffix('.json') or None,
-        )
+        return dict(question=text_field(row, 'question'), answer=answer, problem_type='numerical', id=id,
+                    source='Super-CLEVR', licence=licence,
+                    subject=text_field(row, 'template_filename', default='').removesuffix('.json') or None)
+
+    def from_table(row: dict, place: str, number: int) -> Read:
+        answer = _whole(row.get('answer'), text_allowed=True)
+        return _within(row.get('image'), place, number,
+                       **fields(row, answer, str(number), LICENCES['Super-CLEVR']))
 
     def make(row: object, pictures: Pictures, id: str, licence: str) -> Read:
         answer = _whole(_object(row).get('answer'))
         name, split = row.get('image_filename'), row.get('split')
-        if not isinstance(name, str) or not name: raise RowError('no picture', f'`image_filename` is {_short(name)}')
+        if not isinstance(name, str) or not name: raise RowError('no picture', f'`image_filename` is {shortened(name)}')
         return _below(pictures, (f'images/{name}', name, f'images/{split}/{name}'), **fields(row, answer, id, licence))
 
     if is_table(path):
         for place, number, row in _tables(path):
-            yield read_row('Super-CLEVR', number, lambda: _within(row.get('image'), place, number, **fields(
-                row, _whole(row.get('answer'), text_allowed=True), str(number), LICENCES['Super-CLEVR'])))
+            yield read_row('Super-CLEVR', number, partial(from_table, row, place, number))
         return
     files = sorted(Path(path).glob('*questions*.json')) if os.path.isdir(path) else [Path(path)]
     if not files:
-        raise ProblemError(
-            f'{os.fspath(path)!r} has no file like superCLEVR_questions_30k.json: give the path of the questions'
-        )
+        raise ProblemError(f'{os.fspath(path)!r} has no file like superCLEVR_questions_30k.json: '
+                           'give the path of the questions')
     for file in files:
         pictures, info = Pictures(image_root or file.parent), json_value(file, 'info')
         stated = info.get('license') if isinstance(info, dict) else None
         licence = stated if isinstance(stated, str) and stated else LICENCES['Super-CLEVR']
         for number, row in enumerate(stream_json(file)):
-            yield read_row(
-                'Super-CLEVR', f'{file.stem}-{number}', partial(make, row, pictures, f'{file.stem}-{number}', licence)
-            )
+            id = f'{file.stem}-{number}'
+            yield read_row('Super-CLEVR', id, partial(make, row, pictures, id, licence))

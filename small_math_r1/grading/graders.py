@@ -22,7 +22,7 @@ from .answers import between_tags, compare_answers, extract_flexible, is_usable_
 
 # %% ../../nbs/grading/05_graders.ipynb #50b3a2b2
 GRADERS = {
-    'paper': "the first pair of answer tags; equal strings after the rules of the seed's evaluator",
+    'paper': "the first pair of answer tags; equal strings after the rules of the original evaluator",
     'tags': 'the only pair of answer tags; Math-Verify alone',
     'boxed': 'the answer tags, else the last box; Math-Verify alone',
     'strict': 'the only pair of answer tags; our rules for spelling, units and statements, then Math-Verify',
@@ -30,7 +30,7 @@ GRADERS = {
     'choice': 'found as by flexible; the letter or the text of an option',
     'numeric': 'found as by flexible; numbers, equal up to the rounding of a decimal',
 }
-RUN_GRADERS = ('strict', 'flexible')  # That a run is evaluated by: what is trained for, and what is meant
+RUN_GRADERS = ('strict', 'flexible')  # Every run is evaluated by them: what is trained for, and what is meant
 REASONS = (
     'right',
     'wrong',
@@ -42,10 +42,10 @@ REASONS = (
     'timed out',
 )
 
-
+# %% ../../nbs/grading/05_graders.ipynb #272a2717
 @dataclass(frozen=True)
 class Verdict:
-    "What a grader found"
+    "What a grader decided, and why"
     correct: bool  # Is the answer right?
     extracted: str | None  # The answer that was compared, None if there was none
     reason: str  # One of `REASONS`
@@ -92,14 +92,19 @@ def _first_tags(text: str) -> str | None:
     return inside.strip() or None if closed else None
 
 # %% ../../nbs/grading/05_graders.ipynb #13b80000
-def _extract(text: str, grader: str, problem_type: str, options: Sequence[str], truncated: bool) -> tuple[str | None, str]:  # Answer, or the reason for none
+_KINDS = {'choice': 'multiple choice', 'numeric': 'numerical'}  # Graders for one type of problem
+
+
+def _extract(
+    text: str, grader: str, problem_type: str, options: Sequence[str], truncated: bool
+) -> tuple[str | None, str]:  # The answer, or None and the reason why there is none
     if grader == 'paper': return _first_tags(text), 'no answer'
     if grader in ('tags', 'strict'): return between_tags(text)
     if grader == 'boxed':
         answer, reason = between_tags(text)
         return (last_boxed(text), reason) if reason == 'no answer' else (answer, reason)
-    looked_for = {'choice': 'multiple choice', 'numeric': 'numerical'}.get(grader, problem_type)
-    return extract_flexible(text, problem_type=looked_for, options=options, truncated=truncated), 'no answer'
+    kind = _KINDS.get(grader, problem_type)
+    return extract_flexible(text, problem_type=kind, options=options, truncated=truncated), 'no answer'
 
 
 def _compare(prediction: str, gold: str, grader: str, problem_type: str, options: Sequence[str]) -> Comparison:
@@ -115,9 +120,11 @@ def _compare(prediction: str, gold: str, grader: str, problem_type: str, options
 
 def _can_be_graded(gold: str, grader: str, problem_type: str, options: tuple[str, ...]) -> bool:
     if grader in ('paper', 'tags', 'boxed') and problem_type != 'multiple choice': return bool(gold.strip())
-    return is_usable_gold(
-        gold, {'choice': 'multiple choice', 'numeric': 'numerical'}.get(grader, problem_type), options
-    )
+    return is_usable_gold(gold, _KINDS.get(grader, problem_type), options)
+
+
+def _verdict(extracted: str, comparison: Comparison) -> Verdict:
+    return Verdict(comparison.reason == 'right', extracted, comparison.reason, comparison.parsed)
 
 
 def grade_text(
@@ -142,10 +149,6 @@ def grade_text(
     return Verdict(False, None, reason)
 
 # %% ../../nbs/grading/05_graders.ipynb #89dddfea
-def _verdict(extracted: str, comparison: Comparison) -> Verdict:
-    return Verdict(comparison.reason == 'right', extracted, comparison.reason, comparison.parsed)
-
-
 def grade(
     completion: str,  # Text of a model
     problem: Problem,  # Its answer, type and options are used
@@ -171,7 +174,7 @@ def grade_all(
     grader: str,  # One of `GRADERS`
     truncated: Sequence[bool] | None = None,  # Was each completion cut off? Default: none was
 ) -> list[Verdict]:  # One per completion
-    "Judge completions side by side, with the verdicts that `grade` would give"
+    "Judge completions in parallel, with the verdicts that `grade` would give"
     truncated = [False]*len(completions) if truncated is None else truncated
     if not len(completions) == len(problems) == len(truncated):
         raise ValueError(
@@ -180,17 +183,18 @@ def grade_all(
         )
     groups, verdicts = defaultdict(list), [None]*len(completions)
     for row, problem in enumerate(problems): groups[problem.answer].append(row)
-    shares = [
-        rows[start : start + 4] for rows in groups.values() for start in range(0, len(rows), 4)
-    ]  # Small, so that one gold answer keeps all workers busy
+    # Shares are small, so that one gold answer keeps all workers busy
+    shares = [rows[start:start + 4] for rows in groups.values() for start in range(0, len(rows), 4)]
+
     def work(rows: list[int]) -> list[Verdict]:
         return [grade(completions[row], problems[row], grader=grader, truncated=truncated[row]) for row in rows]
+
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         graded = tqdm(
             pool.map(work, shares), total=len(shares), desc=f'grade ({grader})', unit='share', delay=2, disable=None
         )
-        for rows, found in zip(shares, graded):
-            for row, verdict in zip(rows, found): verdicts[row] = verdict
+        for rows, judged in zip(shares, graded):
+            for row, verdict in zip(rows, judged): verdicts[row] = verdict
     finally: pool.shutdown(cancel_futures=True)
     return verdicts

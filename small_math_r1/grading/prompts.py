@@ -12,18 +12,21 @@ import re
 from ..core.problems import Problem
 
 # %% ../../nbs/grading/01_prompts.ipynb #e20a75a1
-THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE = '<think>', '</think>', '<answer>', '</answer>'
+THINK_OPEN = '<think>'
+THINK_CLOSE = '</think>'
+ANSWER_OPEN = '<answer>'
+ANSWER_CLOSE = '</answer>'
 
 
 def completion_text(
     trace: str,  # Worked text, without tags
     answer: str,  # Final answer, without tags
-) -> str:  # What a model is taught to write
+) -> str:  # What a model is trained to write
     "Put `trace` and `answer` between their tags"
     return f'{THINK_OPEN}{trace}{THINK_CLOSE}{ANSWER_OPEN}{answer}{ANSWER_CLOSE}'
 
 # %% ../../nbs/grading/01_prompts.ipynb #56a1036c
-_WHAT = {'numerical': 'the number', 'multiple choice': 'the option letter', 'free-form': 'the answer'}
+_KINDS = {'numerical': 'the number', 'multiple choice': 'the option letter', 'free-form': 'the answer'}
 TEMPLATES = {
     'tags': f'Think inside {THINK_OPEN}{THINK_CLOSE}, then give {{what}} inside {ANSWER_OPEN}{ANSWER_CLOSE}.',
     'boxed': 'Reason step by step, then put {what} inside \\boxed{{}}.',
@@ -34,11 +37,11 @@ def prompt_text(
     problem: Problem,  # Its question, options and type are used
     *,
     template: str = 'tags',  # 'tags', as in training, or 'boxed'
-) -> str:  # Text of the user's message; the picture is added by the processor
+) -> str:  # Text of the user's message; the image is added by the processor
     "The question, its options one per line, and the instruction of `template`"
     if template not in TEMPLATES:
         raise ValueError(f'`template` must be one of {", ".join(map(repr, TEMPLATES))}, got {template!r}')
-    instruction = TEMPLATES[template].format(what=_WHAT[problem.problem_type])
+    instruction = TEMPLATES[template].format(what=_KINDS[problem.problem_type])
     return '\n'.join([problem.question, *problem.options, instruction])
 
 # %% ../../nbs/grading/01_prompts.ipynb #872fa23b
@@ -46,7 +49,7 @@ def messages(
     problem: Problem,  # Its question, options and type are used
     *,
     template: str = 'tags',  # As for `prompt_text`
-) -> list[dict[str, str]]:  # One message; TRL puts the picture before its text
+) -> list[dict[str, str]]:  # One message; TRL puts the image before its text
     "The conversation that a model continues"
     return [{'role': 'user', 'content': prompt_text(problem, template=template)}]
 

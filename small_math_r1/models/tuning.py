@@ -17,10 +17,9 @@ from .devices import ProfileError, mixed_precision, require_bitsandbytes, this_d
 
 # %% ../../nbs/models/03_tuning.ipynb #57feb91f
 TUNINGS = ('full', 'lora', 'lora-8bit', 'qlora')
-
-# %% ../../nbs/models/03_tuning.ipynb #51509bfa
 PARTS = ('language', 'projector', 'vision')
 
+# %% ../../nbs/models/03_tuning.ipynb #51509bfa
 @dataclass
 class TuningOptions:
     "What is trained, and how: mixed into the configurations of TRL's trainers"
@@ -29,24 +28,24 @@ class TuningOptions:
         metadata={'help': 'What is trained: full, lora (on a 16-bit base), lora-8bit or qlora (on a 4-bit base).'},
     )
     lora_r: int = field(default=16, metadata={'help': 'Rank of the adapters.'})
-    lora_alpha: int = field(default=32, metadata={'help': 'Their scale is lora_alpha / lora_r.'})
+    lora_alpha: int = field(default=32, metadata={'help': 'Adapters are scaled by lora_alpha / lora_r.'})
     lora_dropout: float = field(
-        default=0.05, metadata={'help': 'Share of the inputs of an adapter dropped in training.'}
+        default=0.05, metadata={'help': "Share of an adapter's inputs that is dropped in training."}
     )
     trained_parts: str | None = field(
         default=None,
         metadata={
             'help': (
-                'Parts of the model that are trained, of language, projector and vision, joined by +. Default: language'
-                ' with adapters, all in full tuning.'
+                'Parts of the model to train: language, projector, vision, joined by +. Default: language with'
+                ' adapters, all of them in full tuning.'
             )
         },
     )
     ignore_plan: bool = field(
-        default=False, metadata={'help': 'Train although the memory plan says that it does not fit?'}
+        default=False, metadata={'help': 'Train even if the memory plan says that it does not fit.'}
     )
     bf16: bool | None = field(
-        default=None, metadata={'help': 'Compute in bfloat16? If neither this nor fp16 is given, the device decides.'}
+        default=None, metadata={'help': 'Compute in bfloat16. If neither this nor fp16 is given, the device decides.'}
     )
 
     def __post_init__(self):
@@ -67,7 +66,7 @@ class TuningOptions:
 
 # %% ../../nbs/models/03_tuning.ipynb #e9db8027
 def parts_of(
-    options: TuningOptions, # As they were given
+    options: TuningOptions, # As the user gave them
 ) -> tuple[str, ...]: # Of `PARTS`
     "The parts of the model that are trained"
     if options.trained_parts is not None: return tuple(options.trained_parts.split('+'))
@@ -84,16 +83,16 @@ def linear_layers(
     text, pictures = (names.get(id(module)) for module in (model.get_decoder(), model.get_encoder(modality='image')))
     if not text or not pictures:
         raise ProfileError(
-            f'{type(model).__name__} has no text decoder and picture encoder that Transformers knows: it cannot be'
-            ' trained here'
+            f'{type(model).__name__} has no text decoder and picture encoder that Transformers knows, so it cannot be'
+            ' trained here: use a vision-language model such as those of the named profiles'
         )
-    found = {part: [] for part in PARTS}
+    layers = {part: [] for part in PARTS}
     for name, layer in model.named_modules():
         if not isinstance(layer, torch.nn.Linear) or layer is model.get_output_embeddings(): continue
-        if name.startswith(f'{text}.'): found['language'].append(name)
-        elif _PROJECTOR.search(name): found['projector'].append(name)
-        elif name.startswith(f'{pictures}.'): found['vision'].append(name)
-    return found
+        if name.startswith(f'{text}.'): layers['language'].append(name)
+        elif _PROJECTOR.search(name): layers['projector'].append(name)
+        elif name.startswith(f'{pictures}.'): layers['vision'].append(name)
+    return layers
 
 # %% ../../nbs/models/03_tuning.ipynb #a21c3356
 def skeleton(
@@ -141,6 +140,7 @@ def add_lora(
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 
+# %% ../../nbs/models/03_tuning.ipynb #107fe00e
 def _train_parts(model: PreTrainedModel, parts: tuple[str, ...]) -> None:
     "Freeze what does not belong to `parts`; embeddings belong to the language"
     pictures = next(name for name, module in model.named_modules() if module is model.get_encoder(modality='image'))

@@ -17,20 +17,20 @@ from trl import SFTConfig, SFTTrainer
 from ..core.problems import Problem
 from ..models.tuning import TuningOptions
 from ..models.vision import VideoCollator
-from .datasets import refuse_long_rows, sft_rows
 from .checkpoints import AdapterTraining, ResumableWeights, last_complete_checkpoint
+from .datasets import refuse_long_rows, sft_rows
 
 # %% ../../nbs/training/03_sft.ipynb #ce6842fb
 @dataclass
 class SFTStageConfig(TuningOptions, SFTConfig):
     "TRL's SFT configuration with the choice of what is trained"
     max_length: int | None = field(
-        default=None, metadata={'help': 'Refuse rows of more tokens; None: of more than the context.'}
+        default=None, metadata={'help': 'Refuse rows with more tokens. None: with more than the context holds.'}
     )
     report_to: str = field(default='none', metadata={'help': 'Experiment tracker.'})
-    gradient_checkpointing: bool = field(default=False, metadata={'help': 'Trade time for memory?'})
-    logging_steps: float = field(default=10, metadata={'help': 'Log every so many steps.'})
-    save_total_limit: int | None = field(default=1, metadata={'help': 'Checkpoints kept while training.'})
+    gradient_checkpointing: bool = field(default=False, metadata={'help': 'Trade time for memory.'})
+    logging_steps: float = field(default=10, metadata={'help': 'Write to the log after this many steps.'})
+    save_total_limit: int | None = field(default=1, metadata={'help': 'Number of checkpoints kept while training.'})
 
 # %% ../../nbs/training/03_sft.ipynb #39b68455
 class _Trainer(AdapterTraining, ResumableWeights, SFTTrainer):
@@ -39,7 +39,7 @@ class _Trainer(AdapterTraining, ResumableWeights, SFTTrainer):
         if 'videos' not in self._signature_columns: self._signature_columns.append('videos')
 
 class _LossBar(ProgressCallback):
-    "Progress bar with the loss, in place of a printed line for each log"
+    "Progress bar with the loss, instead of a printed line for each log"
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.training_bar is not None and 'loss' in (logs or {}):
             self.training_bar.set_postfix(loss=f"{float(logs['loss']):.2f}")
@@ -50,7 +50,7 @@ def train_sft(
     problems: Sequence[Problem], # Those without a `solution` teach the format and the answer
     config: SFTStageConfig, # `output_dir` takes the checkpoints
     *,
-    callbacks: Sequence[TrainerCallback] = (), # Of Transformers, to watch or stop the training
+    callbacks: Sequence[TrainerCallback] = (), # Transformers callbacks, to watch or stop the training
 ) -> list[dict]: # Training log, one row per `logging_steps`
     "Fine-tune a model on the traces of problems"
     rows = sft_rows(problems)
