@@ -46,7 +46,7 @@ def title_of(path: Path) -> tuple[str, str]:
 def badge(path: Path) -> str:
     "Link that opens a notebook in Colab"
     link = colab + path.relative_to(root/'nbs').as_posix()
-    return f'[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})'
+    return f'[![Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})'
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
