@@ -7,6 +7,7 @@ __all__ = ['FLOORS', 'PURPOSES', 'import_graph', 'module_table', 'Drawing', 'dra
 
 # %% ../../nbs/core/06_rooms.ipynb #2752df39
 import ast
+from functools import cache
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +15,8 @@ from pathlib import Path
 from .text import markdown_table
 
 # %% ../../nbs/core/06_rooms.ipynb #03a967f8
-FLOORS = tuple(
-    floor.split() for floor in 'cli|commands|reports|training evaluation|models|data grading|core'.split('|')
+FLOORS = (
+    ['cli'], ['commands'], ['reports'], ['training', 'evaluation'], ['models'], ['data', 'grading'], ['core'],
 )
 PURPOSES = {
     'cli': 'flags and error messages',
@@ -30,6 +31,7 @@ PURPOSES = {
 }
 
 # %% ../../nbs/core/06_rooms.ipynb #98726314
+@cache
 def _sources() -> dict[str, ast.Module]:
     package = Path(find_spec('small_math_r1').origin).parent
     files = [path for path in sorted(package.rglob('*.py')) if not path.name.startswith('_')]

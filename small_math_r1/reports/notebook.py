@@ -76,7 +76,7 @@ def kept_runs(
 def show(
     figure: Figure | Image.Image, # From one of the `draw_` functions
     *,
-    max_bytes: int = 60_000, # Largest output accepted
+    max_bytes: int = 30_000, # Largest output accepted
 ) -> Picture:
     "Show a figure as the output of a cell"
     with tempfile.TemporaryDirectory() as folder:
