@@ -53,7 +53,10 @@ def run(notebook: Path, folder: Path, timeout: int) -> str:
     cells = nbformat.from_dict(as_on_colab(notebook, folder/'drive'))
     (folder/'content').mkdir()
     resources = {'metadata': {'path': str(folder/'content')}}
-    NotebookClient(cells, timeout=timeout, kernel_name='python3', resources=resources).execute()
+    client = NotebookClient(cells, timeout=timeout, kernel_name='python3', resources=resources)
+    try: client.execute()
+    finally:
+        for cell in cells.cells[:3]: print(*(output.get('text', '') for output in cell.get('outputs', ())))
     return cells.cells[-1].outputs[0].text.strip()
 
 
@@ -62,7 +65,9 @@ def environment(folder: Path) -> Path:
     subprocess.run([sys.executable, '-m', 'venv', str(folder)], check=True)
     python = folder/'bin'/'python'
     site = subprocess.check_output([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], text=True)
-    (Path(site.strip())/'outer.pth').write_text(sysconfig.get_path('purelib') + '\n')  # No .pth files of that folder
+    for path in Path(sysconfig.get_path('purelib')).iterdir():  # Links to all packages but this one, pip and .pth files
+        link = Path(site.strip())/path.name
+        if 'small_math_r1' not in path.name and path.suffix != '.pth' and not link.exists(): link.symlink_to(path)
     return python
 
 
