@@ -14,23 +14,18 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STAND_IN = '''import sys
+STAND_IN = '''import os
 from pathlib import Path
-from types import ModuleType
-google, colab, drive = (ModuleType(name) for name in ('google', 'google.colab', 'google.colab.drive'))
-google.colab, colab.drive = colab, drive
 def mount(path):
     import small_math_r1.reports.notebook as notebook
     assert str(notebook.DRIVE) == path
-    notebook.DRIVE = Path(DRIVE)
+    notebook.DRIVE = Path(os.environ['STAND_IN_DRIVE'])
     print('mounted', path)
-drive.mount = mount
-sys.modules.update({'google': google, 'google.colab': colab, 'google.colab.drive': drive})
 '''
 
 
-def as_on_colab(notebook: Path, drive: Path) -> dict:
-    "The notebook with a stand-in before its first cell and a local clone in place of the address"
+def as_on_colab(notebook: Path) -> dict:
+    "The notebook in a kernel that has google.colab loaded, with a local clone in place of the address"
     text = json.loads(notebook.read_text(encoding='utf-8'))
     changed = 0
     for cell in text['cells']:
@@ -39,7 +34,7 @@ def as_on_colab(notebook: Path, drive: Path) -> dict:
         changed += number
     if changed != 1: sys.exit(f'{notebook.name} clones {changed} times, it should once')
     first = {'cell_type': 'code', 'execution_count': None, 'metadata': {}, 'outputs': [], 'id': 'stand-in'}
-    text['cells'].insert(0, first | {'source': f'DRIVE = {str(drive)!r}\n' + STAND_IN})
+    text['cells'].insert(0, first | {'source': 'import google.colab'})
     last = "import small_math_r1\nprint('imported from', small_math_r1.__file__)"
     text['cells'].append(first | {'source': last, 'id': 'imported'})
     return text
@@ -50,7 +45,7 @@ def run(notebook: Path, folder: Path, timeout: int) -> str:
     from nbclient import NotebookClient
     import nbformat
 
-    cells = nbformat.from_dict(as_on_colab(notebook, folder/'drive'))
+    cells = nbformat.from_dict(as_on_colab(notebook))
     (folder/'content').mkdir()
     resources = {'metadata': {'path': str(folder/'content')}}
     client = NotebookClient(cells, timeout=timeout, kernel_name='python3', resources=resources)
@@ -62,12 +57,17 @@ def run(notebook: Path, folder: Path, timeout: int) -> str:
 
 def environment(folder: Path) -> Path:
     "Python of an environment that sees the packages of this one, but not this project"
-    subprocess.run([sys.executable, '-m', 'venv', str(folder)], check=True)
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True)
     python = folder/'bin'/'python'
     site = subprocess.check_output([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], text=True)
-    for path in Path(sysconfig.get_path('purelib')).iterdir():  # Links to all packages but this one, pip and .pth files
+    for path in Path(sysconfig.get_path('purelib')).iterdir():  # Links to all packages but this one
         link = Path(site.strip())/path.name
-        if 'small_math_r1' not in path.name and path.suffix != '.pth' and not link.exists(): link.symlink_to(path)
+        if 'small_math_r1' not in path.name and path.suffix != '.pth': link.symlink_to(path)
+    colab = folder/'stand_in'/'google'/'colab'
+    colab.mkdir(parents=True)
+    (colab/'__init__.py').touch()
+    (colab/'drive.py').write_text(STAND_IN)
+    (Path(site.strip())/'stand_in.pth').write_text(str(colab.parents[1]) + '\n')
     return python
 
 
@@ -81,7 +81,7 @@ if __name__ == '__main__':
         for name in sys.argv[1:]:
             folder, start = Path(work)/Path(name).stem, time.monotonic()
             folder.mkdir()
-            environ = os.environ | {'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'PYDEVD_DISABLE_FILE_VALIDATION': '1'}
+            environ = os.environ | {'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'STAND_IN_DRIVE': str(folder/'drive')}
             command = [python, __file__, '--inside', str(Path(name).resolve()), str(folder)]
             done = subprocess.run(command, env=environ, capture_output=True, text=True, cwd=folder)
             if done.returncode != 0: sys.exit(f'{name}:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}')
