@@ -28,8 +28,9 @@ from tqdm.auto import tqdm
 
 from ..core.files import read_json, sha256_file, write_json, write_jsonl
 from ..core.folders import ConfigMismatch, first_difference, run_manifest
+from ..core.plots import save_figure
 from ..core.problems import SPLITS
-from .dataset_card import dataset_card, draw_mix, figure_png
+from .dataset_card import dataset_card, draw_mix
 from .duplicates import Fingerprint, find_contamination, find_duplicates, fingerprint
 from .parquet import FEATURES, ROWS_PER_GROUP, problem_record
 from .readers import read_source
@@ -316,7 +317,7 @@ def build_mixture(
     try:
         manifest = _build(recipe, root, building, request, spill)
         (building/'README.md').write_text(dataset_card(manifest), encoding='utf-8')
-        (building/'mix.png').write_bytes(figure_png(draw_mix(manifest)))
+        save_figure(draw_mix(manifest), building/'mix.png')
         written = [*sorted((building/'data').iterdir()), *(building/name for name in _FILES if name != 'manifest.json')]
         manifest['files'] = {file.relative_to(building).as_posix(): sha256_file(file) for file in written}
         write_json(building/'manifest.json', manifest)

@@ -27,7 +27,7 @@ from PIL import Image
 from ..core.files import read_json, read_jsonl
 from ..core.plots import drawable, save_figure, styled
 from ..core.problems import Problem, open_picture, read_problems
-from ..core.text import STAGE_TITLES, p_text, percent
+from ..core.text import STAGE_TITLES, markdown_table, p_text, percent
 from ..grading.graders import grade
 from ..models.devices import this_device
 from .figures import draw_samples
@@ -126,13 +126,7 @@ def results_table(
     rows = [[*([] if '' in by_label else [label]), STAGE_TITLES[stage],
              *(share_text(measured[how][grader]) if how in measured else 'not run' for how, grader in _COLUMNS)]
             for label, results in by_label.items() for stage, measured in results['stages'].items()]
-    return _table(head, rows)
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Markdown:
-    lines = [head, ['---']*len(head), *rows]
-    return Markdown(
-        '\n'.join('| ' + ' | '.join(str(cell).replace('|', r'\|') for cell in line) + ' |' for line in lines)
-    )
+    return Markdown(markdown_table(head, rows))
 
 # %% ../../nbs/reports/07_notebook.ipynb #3607698c
 def pairs_table(
@@ -142,7 +136,8 @@ def pairs_table(
     names = {name: STAGE_TITLES.get(name, name) for pair in results['pairs'] for name in (pair['a'], pair['b'])}
     rows = [[names[pair['a']], names[pair['b']], pair['grader'], pair['only_a'], pair['only_b'], p_text(pair['p'])]
             for pair in results['pairs']]
-    return _table(['from', 'to', 'grader', 'only the first right', 'only the second right', 'p'], rows)
+    columns = ['from', 'to', 'grader', 'only the first right', 'only the second right', 'p']
+    return Markdown(markdown_table(columns, rows))
 
 # %% ../../nbs/reports/07_notebook.ipynb #e60f1788
 def controls_table(
@@ -153,7 +148,7 @@ def controls_table(
     entries |= {control['title']: control for control in (results['controls'] or {}).values()}
     rows = [[title, *(share_text(entry[how][grader]) if how in entry else 'not run' for how, grader in _COLUMNS)]
             for title, entry in entries.items()]
-    return _table(['model', *(f'{how}, {grader}' for how, grader in _COLUMNS)], rows)
+    return Markdown(markdown_table(['model', *(f'{how}, {grader}' for how, grader in _COLUMNS)], rows))
 
 # %% ../../nbs/reports/07_notebook.ipynb #2187bbb0
 def models_table(
@@ -165,7 +160,7 @@ def models_table(
     head = [*([] if '' in by_label else ['benchmark']), 'model', *graders]
     rows = [[*([] if '' in by_label else [label]), name, *(share_text(entries[grader]) for grader in graders)]
             for label, results in by_label.items() for name, entries in results['models'].items()]
-    return _table(head, rows)
+    return Markdown(markdown_table(head, rows))
 
 # %% ../../nbs/reports/07_notebook.ipynb #9d429c1f
 def draw_run_samples(
