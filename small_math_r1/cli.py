@@ -7,37 +7,36 @@ __all__ = ['COMMANDS', 'parse', 'usage', 'main']
 
 # %% ../nbs/cli.ipynb #93d35d44
 import contextlib
-import difflib
 import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import yaml
 from safetensors import SafetensorError
 
-from .core.files import read_json
-from .core.problems import ProblemError
-from .core.folders import ConfigMismatch
-from .models.devices import ProfileError
+from .core.files import JsonObject, UserError, read_json
+from .core.text import nearest
 from .models.profiles import find_profile
-from .evaluation.outputs import OutputsError
+from .training.sft import SFTStageConfig
+from .training.grpo import AdjustedGRPOConfig
 from .evaluation.backends import EvaluateConfig
 from .evaluation.benchmarks import find_benchmark
-from .commands.settings import PROFILE_DEFAULTS, STAGE_CONFIGS, ConfigError, ConfigParser, RunConfig
-from .commands.settings import StageOptions, UsageError, changed_fields, stage_config
+from .commands.settings import PROFILE_DEFAULTS, STAGE_CONFIGS, ConfigParser, RunConfig
+from .commands.settings import PreflightFlag, StageOptions, UsageError, changed_fields, stage_config
 from .commands.plan import PlanOptions, plan, plan_lines
-from .commands.mix import RecipeOptions, mix_command
-from .commands.run import run, run_evaluate, run_grpo, run_report, run_sft
+from .commands.stages import Run
+from .commands.mix import PushOptions, mix_command
 from .commands.preflight import PreflightOptions, preflight, preflight_lines
+from .commands.run import run, run_evaluate, run_grpo, run_report, run_sft
 from .commands.ablate import AblationConfig, ablate, ablation_lines
 from .commands.benchmark import BenchmarkOptions, benchmark_stages, evaluate
 from .commands.merge import MergeOptions, merge_run
 from .commands.regrade import RegradeOptions, accuracy_lines, regrade_files, with_files_flag
 
 # %% ../nbs/cli.ipynb #56fda4f5
-def _read_yaml(path: str) -> dict:
+def _read_yaml(path: str) -> JsonObject:
     if not os.path.isfile(path): raise UsageError(f'--config {path} is missing')
     try:
         with open(path, encoding='utf-8') as file: content = yaml.safe_load(file)
@@ -53,9 +52,9 @@ def _take_flag(arguments: Sequence[str], flag: str) -> tuple[str | None, list[st
         if argument.startswith(flag + '='): return argument.split('=', 1)[1], [*arguments[:i], *arguments[i + 1:]]
     return None, list(arguments)
 
-def _hint(name: str, known: Iterable[str], quote: str = '') -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f', did you mean {quote}{near[0]}{quote}?' if near else ''
+def _hint(name: str, known: set[str]) -> str:
+    near = nearest(name, known, lists=False)
+    return f', {near}' if near else ''
 
 # %% ../nbs/cli.ipynb #4cdacdd2
 def parse(
@@ -78,48 +77,55 @@ def parse(
     known = {action.dest for action in parser._actions}
     for name in content:
         if name not in known:
-            raise UsageError(f'--config {path}: `{command}` has no field `{name}`{_hint(str(name), known, "`")}')
+            raise UsageError(f'--config {path}: `{command}` has no field `{name}`{_hint(str(name), known)}')
     if command in STAGE_CONFIGS: parser.set_defaults_with_config(**defaults[command])
     parser.set_defaults_with_config(**content)
     try: return parser.parse_args_into_dataclasses(arguments)
     except (ValueError, TypeError) as error: raise UsageError(str(error)) from error
 
 # %% ../nbs/cli.ipynb #d113d1a3
-def _plan(options: PlanOptions) -> dict:
+def _plan(options: PlanOptions) -> JsonObject:
     result = plan(options)
     print(*plan_lines(result), sep='\n', flush=True)
     return result
 
-def _preflight(options: PreflightOptions) -> dict:
+def _preflight(options: PreflightOptions) -> JsonObject:
     result = preflight(options)
     print(*preflight_lines(result), sep='\n', flush=True)
-    return result
+    return result.to_json()
 
-def _ablate(config: AblationConfig) -> dict:
+def _sft(options: StageOptions, config: SFTStageConfig) -> JsonObject: return run_sft(Run.of(options), config)
+
+def _grpo(options: StageOptions, config: AdjustedGRPOConfig, flag: PreflightFlag) -> JsonObject:
+    return run_grpo(Run.of(options), config, preflight=not flag.no_preflight)
+
+def _ablate(config: AblationConfig) -> JsonObject:
     results = ablate(config)
     print(*ablation_lines(results), sep='\n', flush=True)
-    return results
+    return results.to_json()
 
-def _report(options: StageOptions) -> dict: return {'report': str(run_report(options))}
+def _report(options: StageOptions) -> JsonObject: return {'report': str(run_report(Run.of(options)))}
+
+def _regrade(options: RegradeOptions) -> JsonObject: return regrade_files(options).to_json()
 
 # %% ../nbs/cli.ipynb #8af5b7e5
-def _run(config: RunConfig) -> dict:
+def _run(config: RunConfig) -> JsonObject:
     for name in (config.benchmark or '').split(',') if config.benchmark else (): find_benchmark(name.strip())
-    results = run(config)
+    results = run(config).to_json()
     if not config.benchmark: return results
-    options = StageOptions(out=config.out, profile=config.profile, max_pixels=config.max_pixels)
-    evaluation = stage_config('evaluate', config.profile, {'seed': config.seed, **config.evaluate})
-    benchmarks = benchmark_stages(options, config.benchmark, evaluation)
+    finished = Run(config.out, profile=config.profile, max_pixels=config.max_pixels, data=config.data)
+    evaluation = stage_config('evaluate', config.profile, config.section('evaluate'))
+    benchmarks = benchmark_stages(finished, config.benchmark, evaluation)
     for title, outcome in benchmarks.items():
-        lines = [f'{title}, n = {outcome["n"]}', accuracy_lines(outcome), *outcome['verdicts']]
-        print(*lines, f'report: {outcome["report"]}', sep='\n', flush=True)
-    return {**results, 'benchmarks': benchmarks}
+        lines = [f'{title}, n = {outcome.n}', accuracy_lines(outcome), *outcome.verdicts]
+        print(*lines, f'report: {outcome.report}', sep='\n', flush=True)
+    return {**results, 'benchmarks': {title: outcome.to_json() for title, outcome in benchmarks.items()}}
 
 # %% ../nbs/cli.ipynb #7e85c8b9
-def _evaluate(options: StageOptions, config: EvaluateConfig, benchmark_options: BenchmarkOptions) -> dict:
+def _evaluate(options: StageOptions, config: EvaluateConfig, benchmark_options: BenchmarkOptions) -> JsonObject:
     if benchmark_options.benchmark is None:
         if names := changed_fields(benchmark_options): raise UsageError(f'`{names[0]}` works only with `--benchmark`')
-        return run_evaluate(options, config)
+        return run_evaluate(Run.of(options), config).to_json()
     for name, flag in (('num_samples', '--samples'), ('template', '--prompt')):
         if name in changed_fields(config):
             raise UsageError(f'`{name}` is for the stages of a run: with `--benchmark`, use {flag}')
@@ -136,13 +142,14 @@ def _evaluate(options: StageOptions, config: EvaluateConfig, benchmark_options: 
     for name, outcome in results.items():
         path = os.path.join(options.out, name, 'report.html')
         print(accuracy_lines(outcome), f'{name}: {path}', sep='\n', flush=True)
-    return {'out': options.out, **results}
+    return {'out': options.out, **{name: outcome.to_json() for name, outcome in results.items()}}
 
 # %% ../nbs/cli.ipynb #4851b28d
-def _merge(options: StageOptions, merge_options: MergeOptions) -> dict:
-    path = os.path.join(options.out, 'evaluation', 'config.json')
-    evaluation = read_json(path)['config']['settings'] if os.path.isfile(path) else {}
-    summary = merge_run(options, merge_options, EvaluateConfig(**evaluation))
+def _merge(options: StageOptions, merge_options: MergeOptions) -> JsonObject:
+    finished = Run.of(options)
+    path = finished.path('evaluation', 'config.json')
+    evaluation = read_json(path)['config']['settings'] if path.is_file() else {}
+    summary = merge_run(finished, merge_options, EvaluateConfig(**evaluation))
     merged, gap = summary['merged'], summary['gap']
     if merged:
         print(
@@ -156,21 +163,25 @@ def _merge(options: StageOptions, merge_options: MergeOptions) -> dict:
     return summary
 
 # %% ../nbs/cli.ipynb #b6ae6757
-COMMANDS: dict[str, tuple[Callable, tuple[type, ...], str]] = {
+COMMANDS: dict[str, tuple[Callable[..., JsonObject], tuple[type, ...], str]] = {
     'run': (_run, (RunConfig,), 'mix, SFT, GRPO, evaluation and report in one go, with benchmarks if requested'),
     'plan': (_plan, (PlanOptions,), 'tell whether a training stage fits a GPU, and with which settings'),
     'mix': (
         mix_command,
-        (StageOptions, STAGE_CONFIGS['mix'], RecipeOptions),
-        'make the problems of a run, or build a data set by a recipe',
+        (StageOptions, STAGE_CONFIGS['mix'], PushOptions),
+        'make the problems of a run, or a training set by a recipe',
     ),
-    'sft': (run_sft, (StageOptions, STAGE_CONFIGS['sft']), "fine-tune the profile's base model on traces"),
+    'sft': (_sft, (StageOptions, STAGE_CONFIGS['sft']), "fine-tune the profile's base model on traces"),
     'preflight': (
         _preflight,
         (PreflightOptions,),
         'try a reward on prepared completions, and on what a model writes, before training on it',
     ),
-    'grpo': (run_grpo, (StageOptions, STAGE_CONFIGS['grpo']), 'train the SFT model further with Adjusted GRPO'),
+    'grpo': (
+        _grpo,
+        (StageOptions, STAGE_CONFIGS['grpo'], PreflightFlag),
+        'train the SFT model further with Adjusted GRPO',
+    ),
     'evaluate': (
         _evaluate,
         (StageOptions, STAGE_CONFIGS['evaluate'], BenchmarkOptions),
@@ -183,7 +194,7 @@ COMMANDS: dict[str, tuple[Callable, tuple[type, ...], str]] = {
     ),
     'ablate': (_ablate, (AblationConfig,), 'train the SFT model under several settings and seeds, and compare them'),
     'report': (_report, (StageOptions,), 'draw the figures and write report.html'),
-    'regrade': (regrade_files, (RegradeOptions,), 'grade outputs of models again: regrade OUT1.json OUT2.json …'),
+    'regrade': (_regrade, (RegradeOptions,), 'grade outputs of models again: regrade OUT1.json OUT2.json …'),
 }
 
 # %% ../nbs/cli.ipynb #eb476489
@@ -206,9 +217,6 @@ def _only_json() -> Iterator[int]:
         os.dup2(kept, 1)
         os.close(kept)
 
-_USER_ERRORS = (UsageError, ConfigError, ProblemError, ProfileError, ConfigMismatch, OutputsError,
-                FileNotFoundError, FileExistsError)
-
 def _disk_message(error: OSError | SafetensorError, config: object) -> str | None: # None if the disk is not full
     full = getattr(error, 'errno', None) == errno.ENOSPC or 'no space left' in str(error).lower()
     if not full: return None
@@ -228,9 +236,7 @@ def main(
     command, rest, configs = arguments[0], arguments[1:], [StageOptions()]
     try:
         if command not in COMMANDS:
-            near = difflib.get_close_matches(command, COMMANDS, 1)
-            hint = f', did you mean {near[0]!r}?' if near else f'; there are {", ".join(COMMANDS)}'
-            raise UsageError(f'there is no command {command!r}{hint}')
+            raise UsageError(f'there is no command {command!r}, {nearest(command, COMMANDS)}')
         function, kinds, _ = COMMANDS[command]
         if command == 'regrade': rest = with_files_flag(rest)
         configs = parse(command, kinds, rest)
@@ -240,7 +246,7 @@ def main(
                 result = function(*configs)
                 os.write(descriptor, (json.dumps(result, ensure_ascii=False) + '\n').encode())
         return 1 if (command == 'preflight' and result['findings']) or (command == 'plan' and not result['fits']) else 0
-    except _USER_ERRORS as error: message = str(error)
+    except UserError as error: message = str(error)
     except (OSError, SafetensorError) as error:
         message = _disk_message(error, configs[0])
         if message is None: raise

@@ -9,24 +9,25 @@ __all__ = ['PROMPTS', 'BACKENDS', 'BenchmarkOptions', 'run_benchmark', 'evaluate
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from ..core.files import read_json, sha256_file, write_json, write_jsonl
+from ..core.files import JsonObject, read_json, sha256_file, write_json, write_jsonl
 from ..core.problems import Problem, ProblemError, read_problems
 from ..core.folders import finish_stage, open_stage, run_manifest, stage_is_done
+from ..grading.prompts import Completion
 from ..models.profiles import get_profile
 from ..models.generation import Sampling
 from ..models.loading import check_model, weights_digest
 from ..evaluation.outputs import align, read_outputs
-from ..evaluation.results import REGRADE_GRADERS, regrade
+from ..evaluation.schema import Results
+from ..evaluation.results import REGRADE_GRADERS, compare
 from ..evaluation.backends import EvaluateConfig, load_backend
 from ..evaluation.benchmarks import BenchmarkSource, find_benchmark, load_benchmark
 from ..reports.comparison_page import write_comparison
-from .settings import StageOptions, profile_of
-from .stages import read_part, stage_model, timed
+from .stages import Run, timed
 
 # %% ../../nbs/commands/09_benchmark.ipynb #e8c104e7
 PROMPTS = {'training': 'tags', 'native': 'boxed'}  # Name of a prompt -> its template
@@ -76,7 +77,7 @@ def _model_name(model: str) -> str:  # A folder without the path to it; a run ke
     return path.parent.name if path.name == 'model' else path.name
 
 
-def _hardware() -> dict:
+def _hardware() -> JsonObject:
     if not torch.cuda.is_available(): return {'device': 'cpu', 'threads': torch.get_num_threads()}
     return {
         'device': torch.cuda.get_device_name(),
@@ -84,7 +85,7 @@ def _hardware() -> dict:
     }
 
 
-def _output(problem: Problem, row: dict) -> dict:
+def _output(problem: Problem, row: Completion) -> JsonObject:
     return {
         'id': problem.id,
         'question': problem.question,
@@ -110,7 +111,7 @@ def run_benchmark(
     model: str,  # Folder or hub id, for the record
     sampling: Sampling,  # Greedy, or several samples
     fresh: bool = False,  # Is the folder of an earlier run deleted first?
-) -> dict:  # Results as `regrade` makes them
+) -> Results:
     "Let a model answer a benchmark, and grade its answers"
     is_file = source.path is not None and not source.path.startswith('hub:')
     place = Path(source.path).name if is_file else source.path
@@ -132,7 +133,7 @@ def run_benchmark(
             rows = answer(problems, sampling=sampling, out=folder/'answers.jsonl', label=source.name, by_length=True)
             write_jsonl(folder/'outputs.jsonl', [_output(problems[row['index']], row) for row in rows])
             models = align([read_outputs(folder/'outputs.jsonl', name=_model_name(model))])
-            results, verdicts = regrade(models, graders=REGRADE_GRADERS)
+            results, verdicts = compare(models, graders=REGRADE_GRADERS)
             write_comparison(folder, results, models, verdicts)
         rejected = folder/'rejected.jsonl'
         facts = {
@@ -142,12 +143,12 @@ def run_benchmark(
             'outputs_sha256': sha256_file(folder / 'outputs.jsonl'),
             'problems': len(problems),
             'rejected': len(rejected.read_text(encoding='utf-8').splitlines()) if rejected.is_file() else 0,
-            'graders': results['graders'],
+            'graders': results.graders,
             'wall_s': seconds(),
         }
         write_json(folder/'manifest.json', run_manifest(described, seed=sampling.seed, **facts))
         finish_stage(folder, {'problems': len(problems), 'answers': len(rows), 'wall_s': seconds()})
-    return read_json(folder/'results.json')
+    return Results.from_json(read_json(folder/'results.json'))
 
 # %% ../../nbs/commands/09_benchmark.ipynb #fdbc59e9
 def evaluate(
@@ -160,7 +161,7 @@ def evaluate(
     max_completion_length: int = 60,  # Most tokens per answer if `options` give no number
     seed: int = 0,  # Seed of the samples
     fresh: bool = False,  # Are the folders of an earlier run deleted first?
-) -> dict[str, dict]:  # Benchmark -> results
+) -> dict[str, Results]:  # Benchmark -> results
     "Let a model answer several benchmarks"
     names = [name.strip() for name in (options.benchmark or '').split(',') if name.strip()]
     if not names: raise ProblemError('no benchmark was named: give one or several, as in `--benchmark math-500,worlds`')
@@ -195,59 +196,64 @@ def _plain(problem: Problem) -> str:
 
 
 def trained_problems(
-    options: StageOptions,  # Folder of the run
+    run: Run,  # With its problems
     problems: Sequence[Problem],  # Problems of a benchmark
 ) -> list[str]:  # Ids of problems whose question and picture, if any, are those of a training problem
     "Find benchmark problems that the run was trained on"
     def key(problem: Problem) -> tuple[str, bytes | None]:
         return _plain(problem), Path(problem.image).read_bytes() if problem.data_type == 'image' else None
-    trained = {key(problem) for part in ('sft', 'rl') for problem in read_part(options, part)}
+    asked = {_plain(problem) for problem in problems}  # Only their pictures are read
+    trained = {
+        key(problem) for split in ('sft', 'rl') for problem in run.problems(split) if _plain(problem) in asked
+    }
     return [problem.id for problem in problems if key(problem) in trained]
 
 # %% ../../nbs/commands/09_benchmark.ipynb #e832b619
 def benchmark_stages(
-    options: StageOptions,  # Folder and profile of a run whose stages are finished
+    run: Run,  # Whose stages are finished
     benchmarks: str,  # As for `evaluate --benchmark`, several separated by commas
     config: EvaluateConfig,  # Batch size, token cap and seed
     *,
     stages: Sequence[str] = ('base', 'sft', 'grpo'),  # Stages to compare, the first with the others
     limit: int | None = None,  # Only the first rows of a benchmark
     max_new_tokens: int | None = None,  # Most tokens per answer; that of `config` if not given
-) -> dict[str, dict]:  # 'BENCHMARK, PROMPT prompt' -> results as `regrade` makes them, with the path of the report
+) -> dict[str, Results]:  # By 'BENCHMARK, PROMPT prompt'
     "Let the models of a run answer benchmarks under both prompts, and compare them"
     names = [find_benchmark(name.strip()).name for name in benchmarks.split(',')]
-    models = {stage: stage_model(options, stage) for stage in stages}
-    profile, comparisons = profile_of(options), {}
+    models, comparisons = {stage: run.model(stage) for stage in stages}, {}
     for prompt in PROMPTS:
-        folder = Path(options.out)/'benchmarks'/prompt
+        folder = run.path('benchmarks', prompt)
         for stage, model in models.items():
             evaluate(
                 BenchmarkOptions(
-                    model=None if model == profile.model else model,
+                    model=None if model == run.profile.model else model,
                     benchmark=benchmarks,
                     prompt=prompt,
                     limit=limit,
                     max_new_tokens=max_new_tokens,
                 ),
                 out=folder / stage,
-                profile=options.profile,
+                profile=run.profile_name,
                 batch_size=config.batch_size,
                 max_completion_length=config.max_completion_length,
                 seed=config.seed,
-                fresh=options.fresh,
+                fresh=run.fresh,
             )
             if stage == stages[0]:
-                for name in names:
-                    problems = read_problems(folder/stage/name/'problems.jsonl')
-                    if trained := trained_problems(options, problems):
-                        raise ProblemError(
-                            f'{len(trained)} problems of {name} are among those that the run was trained on,'
-                            f' such as {trained[0]!r}: name {name} under `decontaminate` in the recipe and train again'
-                        )
+                for name in names: _refuse_trained(run, name, folder/stage/name/'problems.jsonl')
         for name in names:
-            outputs = [read_outputs(folder/stage/name/'outputs.jsonl', name=stage) for stage in stages]
-            results, verdicts = regrade(outputs, graders=REGRADE_GRADERS)
-            report = write_comparison(folder/name, results, align(outputs), verdicts)
-            comparisons[f'{name}, {prompt} prompt'] = {**results, 'report': str(report)}
-    write_json(Path(options.out)/'benchmarks'/'results.json', comparisons)
+            outputs = align([read_outputs(folder/stage/name/'outputs.jsonl', name=stage) for stage in stages])
+            results, verdicts = compare(outputs, graders=REGRADE_GRADERS)
+            report = str(write_comparison(folder/name, results, outputs, verdicts))
+            comparisons[f'{name}, {prompt} prompt'] = replace(results, report=report)
+    entries = {title: results.to_json() for title, results in comparisons.items()}
+    write_json(run.path('benchmarks', 'results.json'), entries)
     return comparisons
+
+
+def _refuse_trained(run: Run, name: str, path: Path) -> None:
+    if trained := trained_problems(run, read_problems(path)):
+        raise ProblemError(
+            f'{len(trained)} problems of {name} are among those that the run was trained on, such as {trained[0]!r}:'
+            f' name {name} under `decontaminate` in the recipe and train again'
+        )

@@ -16,17 +16,14 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..core.files import read_json, write_json
+from ..core.files import JsonObject, LogRow, read_json, write_json
 from ..core.problems import Problem
-from ..core.folders import stage_is_done
-from ..models.loading import weights_digest
 from ..training.sft import SFTStageConfig, train_sft
 from ..training.grpo import AdjustedGRPOConfig
-from ..evaluation.results import summarise
-from ..evaluation.backends import EvaluateConfig, answer_held_out, tuning_of
-from .settings import StageOptions, profile_of
-from .stages import data_hash, grpo_trainer, read_part, run_stage
-from .stages import settings_of, stage_model, train_stage
+from ..evaluation.schema import Control, Results
+from ..evaluation.backends import EvaluateConfig
+from .stages import Run, StageSummary, answer_and_compare, grpo_trainer
+from .stages import settings_of, train_stage
 
 # %% ../../nbs/commands/05_controls.ipynb #29613586
 CONTROLS = {
@@ -85,70 +82,65 @@ def swap_pictures(
 
 # %% ../../nbs/commands/05_controls.ipynb #c7dc3fb4
 def _control_model(
-    folder: Path, name: str, options: StageOptions, sft: SFTStageConfig, grpo: AdjustedGRPOConfig
-) -> tuple[str, dict]:
+    folder: Path, name: str, run: Run, sft: SFTStageConfig, grpo: AdjustedGRPOConfig
+) -> tuple[str, StageSummary]:
     "The model of a control, and the steps and seconds of its training"
-    if name == 'swapped_pictures': return stage_model(options, 'grpo'), {'steps': 0, 'train_s': 0.0}
+    if name == 'swapped_pictures': return run.model('grpo'), {'steps': 0, 'train_s': 0.0}
     if name == 'grpo_shuffled':
-        config, problems = copy.copy(grpo), read_part(options, 'rl')
-        train = grpo_trainer(read_part(options, 'held_out'))
+        config, problems, train = copy.copy(grpo), run.problems('rl'), grpo_trainer(run)
         config.shuffle_rewards = True
     else:
-        done = {stage: read_json(Path(options.out)/stage/'done.json') for stage in ('sft', 'grpo')}
-        config, seconds, problems = copy.copy(sft), done['grpo']['train_s'], read_part(options, 'sft')
+        done = {stage: run.summary(stage) for stage in ('sft', 'grpo')}
+        config, seconds, problems = copy.copy(sft), done['grpo']['train_s'], run.problems('sft')
         config.max_steps = max(1, int(seconds * done['sft']['steps'] / done['sft']['train_s']))
         if name == 'sft_right': problems = right_traces(problems)
         earlier = folder/'training_seconds.json'
         left = seconds - (read_json(earlier)['seconds'] if earlier.is_file() else 0)
-        def train(*arguments): return train_sft(*arguments, callbacks=[StopAfter(max(left, 0.1))])
-    summary = train_stage(folder, stage_model(options, 'sft'), config, problems, train, profile=profile_of(options))
-    return str(folder/'model'), summary
+        def train(*arguments) -> list[LogRow]: return train_sft(*arguments, callbacks=[StopAfter(max(left, 0.1))])
+    return str(folder/'model'), train_stage(folder, run.model('sft'), config, problems, train, profile=run.profile)
 
 # %% ../../nbs/commands/05_controls.ipynb #b40babf6
-def _control_inputs(options: StageOptions) -> dict:
-    models = {stage: weights_digest(stage_model(options, stage)) for stage in ('sft', 'grpo')}
-    return {'data': data_hash(options, 'held_out'), **models}
+def _inputs(run: Run) -> JsonObject: return run.inputs('held_out', sft='sft', grpo='grpo')
 
 def finished_controls(
-    options: StageOptions, # Folder and profile of the run
-) -> dict: # Name -> entry of results.json
+    run: Run, # With a finished evaluation
+) -> dict[str, Control]: # By name
     "Read the finished controls that were made from the models of a run"
-    results, inputs = {}, _control_inputs(options)
+    controls, inputs = {}, _inputs(run)
     for name, title in CONTROLS.items():
-        folder = Path(options.out)/f'control_{name}'
-        if not stage_is_done(folder) or read_json(folder/'config.json')['config']['inputs'] != inputs: continue
-        summary, measured = read_json(folder/'done.json'), read_json(folder/'summary.json')['stages'][name]
-        results[name] = {
-            'title': title,
-            'greedy': measured['greedy'],
-            'sampled': measured['sampled'],
-            'wall_s': summary['train_s'],
-            'steps': summary['steps'],
-        }
-    return results
+        stage = f'control_{name}'
+        if not run.is_done(stage) or read_json(run.path(stage, 'config.json'))['config']['inputs'] != inputs: continue
+        summary, measured = run.summary(stage), Results.from_json(read_json(run.path(stage, 'summary.json')))
+        controls[name] = Control(
+            title=title,
+            greedy=measured.models[name],
+            sampled=measured.sampled.models[name],
+            wall_s=summary['train_s'],
+            steps=summary['steps'],
+        )
+    return controls
 
 # %% ../../nbs/commands/05_controls.ipynb #4908c36d
 def run_controls(
-    options: StageOptions, # Folder and profile of the run
+    run: Run, # With a finished evaluation
     sft: SFTStageConfig, # That the SFT model was trained with
     grpo: AdjustedGRPOConfig, # That the GRPO model was trained with
     config: EvaluateConfig, # Of the finished evaluation
-) -> dict: # Name -> entry of results.json
+) -> dict[str, Control]: # By name
     "Train and evaluate the controls of a finished run"
-    held_out, profile = read_part(options, 'held_out'), profile_of(options)
     for name in CONTROLS:
-        problems = swap_pictures(held_out, seed=config.seed) if name == 'swapped_pictures' else held_out
-        def work(folder):
-            model, summary = _control_model(folder, name, options, sft, grpo)
-            loading = dict(profile=profile, tuning=tuning_of(model))
-            greedy, sampled = answer_held_out(folder, name, model, problems, config, **loading)
-            write_json(folder/'summary.json', summarise(problems, {name: greedy}, {name: sampled}))
+        def work(folder: Path) -> StageSummary:
+            problems = run.problems('held_out')
+            if name == 'swapped_pictures': problems = swap_pictures(problems, seed=config.seed)
+            model, summary = _control_model(folder, name, run, sft, grpo)
+            results = answer_and_compare(folder, {name: model}, problems, config, profile=run.profile)
+            write_json(folder/'summary.json', results.to_json())
             return summary
         described = {
             'sft': settings_of(sft),
             'grpo': settings_of(grpo),
             'evaluate': settings_of(config),
-            'inputs': _control_inputs(options),
+            'inputs': _inputs(run),
         }
-        run_stage(options, f'control_{name}', described, work)
-    return finished_controls(options)
+        run.stage(f'control_{name}', described, work)
+    return finished_controls(run)

@@ -9,12 +9,12 @@ __all__ = ['RegradeOptions', 'with_files_flag', 'accuracy_lines', 'regrade_files
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..core.text import percent
 from ..grading.graders import GRADERS
 from ..evaluation.outputs import align, read_outputs
-from ..evaluation.results import REGRADE_GRADERS, regrade
+from ..evaluation.schema import Results
+from ..evaluation.results import REGRADE_GRADERS, compare
 from ..reports.comparison_page import write_comparison
 
 # %% ../../nbs/commands/11_regrade.ipynb #b58ae2da
@@ -76,28 +76,24 @@ def with_files_flag(
 
 # %% ../../nbs/commands/11_regrade.ipynb #47922a68
 def accuracy_lines(
-    results: dict,  # As `regrade` makes them
+    results: Results,  # Of any comparison
 ) -> str:  # A heading and one line per model
     "Write the accuracies of all models under all graders, with their intervals, as a table for the terminal"
-    graders, names = list(results['graders']), list(results['models'])
-    width = max(map(len, [*names, 'model'])) + 2
-    def cell(entry: dict) -> str:
-        share, low, high = percent(entry['correct']/entry['n']), 100*entry['low'], 100*entry['high']
-        return f'{entry["correct"]}/{entry["n"]} = {share} ({low:.1f} to {high:.1f})'
+    graders, width = list(results.graders), max(map(len, [*results.models, 'model'])) + 2
     rows = [['model', *graders]]
-    rows += [[name, *(cell(results['models'][name][grader]) for grader in graders)] for name in names]
+    rows += [[name, *(shares[grader].text for grader in graders)] for name, shares in results.models.items()]
     return '\n'.join(''.join([row[0].ljust(width), *(text.ljust(34) for text in row[1:])]).rstrip() for row in rows)
 
 # %% ../../nbs/commands/11_regrade.ipynb #4b8c0aff
 def regrade_files(
     options: RegradeOptions,  # Files, their names, graders and the folder of a report
-) -> dict:  # As `regrade` makes them, with the path of the report if there is one
+) -> Results:  # With the path of the report if there is one
     "Grade files of outputs again, and print how the models compare"
     names = options.names or [os.path.splitext(os.path.basename(path))[0] for path in options.files]
     models = [read_outputs(path, name=name) for path, name in zip(options.files, names)]
-    results, verdicts = regrade(models, graders=options.graders, shared=options.shared)
-    lines = [f'n = {results["n"]} problems, 95 % intervals', accuracy_lines(results), *results['verdicts']]
-    if unusable := results['unusable']:
+    results, verdicts = compare(models, graders=options.graders, shared=options.shared)
+    lines = [f'n = {results.n} problems, 95 % intervals', accuracy_lines(results), *results.verdicts]
+    if unusable := results.unusable:
         lines.append(
             f'{len(unusable)} problems left out, no grader can use their gold answer: {", ".join(unusable[:5])}'
         )
@@ -105,4 +101,4 @@ def regrade_files(
     if not options.report: return results
     path = write_comparison(options.report, results, align(models, shared=options.shared), verdicts)
     print(f'report: {path}', flush=True)
-    return {**results, 'report': str(path)}
+    return replace(results, report=str(path))

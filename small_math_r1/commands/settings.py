@@ -4,19 +4,19 @@
 
 # %% auto #0
 __all__ = ['STAGE_CONFIGS', 'PROFILE_DEFAULTS', 'ConfigError', 'UsageError', 'ConfigParser', 'stage_config', 'changed_fields',
-           'StageOptions', 'profile_of', 'RunConfig']
+           'StageOptions', 'PreflightFlag', 'RunConfig']
 
 # %% ../../nbs/commands/01_settings.ipynb #29e80d16
 import dataclasses
-import difflib
 from dataclasses import dataclass
 
 from transformers.hf_argparser import HfArg
 from trl import TrlParser
 
-from ..data.recipes import RECIPES
-from ..data.splits import MixConfig
-from ..models.profiles import PROFILES, Profile, find_profile, get_profile
+from ..core.files import JsonObject, UserError
+from ..core.text import nearest
+from ..data.recipes import RECIPES, MixConfig
+from ..models.profiles import PROFILES, find_profile
 from ..training.sft import SFTStageConfig
 from ..training.grpo import AdjustedGRPOConfig
 from ..evaluation.backends import EvaluateConfig
@@ -57,11 +57,11 @@ PROFILE_DEFAULTS = {
 }
 
 # %% ../../nbs/commands/01_settings.ipynb #ab944462
-class ConfigError(ValueError):
+class ConfigError(UserError):
     "Settings that cannot work, found before any work starts"
 
 # %% ../../nbs/commands/01_settings.ipynb #40515a72
-class UsageError(ValueError):
+class UsageError(UserError):
     "A request that a command cannot carry out"
 
 # %% ../../nbs/commands/01_settings.ipynb #85d1e182
@@ -73,7 +73,7 @@ class ConfigParser(TrlParser):
 def stage_config(
     stage: str, # Key of `STAGE_CONFIGS`
     profile: str, # As for `find_profile`
-    section: dict, # Replaces defaults of the profile; text is read as on the command line
+    section: JsonObject, # Replaces defaults of the profile; text is read as on the command line
 ) -> MixConfig | SFTStageConfig | AdjustedGRPOConfig | EvaluateConfig:
     "Make a stage's configuration from the profile's defaults and a section of a file"
     try: defaults = PROFILE_DEFAULTS[find_profile(profile).defaults][stage]
@@ -81,10 +81,7 @@ def stage_config(
     kind = STAGE_CONFIGS[stage]
     known = {field.name for field in dataclasses.fields(kind) if field.init}
     for key in section:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f', did you mean `{near[0]}`?' if near else ''
-            raise ConfigError(f'section `{stage}:` has no field `{key}`{hint}')
+        if key not in known: raise ConfigError(f'section `{stage}:` has no field `{key}`, {nearest(key, known)}')
     values = {**defaults, **section}
     parser = ConfigParser(kind)
     texts = {key: str(value) if type(value) in (int, float) else value for key, value in values.items()}
@@ -108,20 +105,19 @@ class StageOptions:
         default='tiny', help=f'Model with its settings: {", ".join(PROFILES)}, the folder of a model, or a hub id.'
     )
     max_pixels: int | None = HfArg(default=None, help="Largest picture in pixels; None takes the profile's.")
+    data: str | None = HfArg(default=None, help='Folder that `mix` wrote the problems to, if it is another one.')
     fresh: bool = HfArg(default=False, help='Start over instead of resuming.')
     json: bool = HfArg(default=False, help='Print the result as JSON, and nothing else, to standard output.')
 
-# %% ../../nbs/commands/01_settings.ipynb #7e696fe9
-def profile_of(
-    options: StageOptions, # Profile and picture budget of a run
-) -> Profile: # Checked to run on this machine
-    "Look up the profile of a run, with the run's picture budget"
-    profile = get_profile(options.profile)
-    return profile if options.max_pixels is None else dataclasses.replace(profile, max_pixels=options.max_pixels)
+# %% ../../nbs/commands/01_settings.ipynb #8cc17abd
+@dataclass
+class PreflightFlag:
+    "What commands share that train with a reward"
+    no_preflight: bool = HfArg(default=False, help='Do not try a reward of your own before training with it.')
 
 # %% ../../nbs/commands/01_settings.ipynb #c4785410
 @dataclass
-class RunConfig(StageOptions):
+class RunConfig(PreflightFlag, StageOptions):
     "The whole path, with a section of a YAML file for each stage"
     seed: int = HfArg(default=0, help='Random seed of all stages.')
     problems: str | None = HfArg(default=None, help='File of your own problems; None takes drawn worlds.')
@@ -129,7 +125,7 @@ class RunConfig(StageOptions):
     recipe: str | None = HfArg(
         default=None, help=f'Recipe of a data set to train on instead: {", ".join(RECIPES)}, or a YAML file.'
     )
-    data_root: str = HfArg(default='.', help="Folder that the recipe's paths start from.")
+    data_root: str | None = HfArg(default=None, help="Folder that the recipe's paths start from.")
     benchmark: str | None = HfArg(
         default=None, help='Benchmarks to evaluate base, SFT and GRPO on, as in `evaluate --benchmark`.'
     )
@@ -141,11 +137,23 @@ class RunConfig(StageOptions):
     evaluate: dict = HfArg(default_factory=dict, help='Only in a --config file: its section `evaluate:`.')
 
     def __post_init__(self):
-        if self.recipe and self.problems:
-            raise ValueError(
-                f'`recipe` and `problems` cannot be used together, got {self.recipe!r} and {self.problems!r}'
-            )
+        named = [name for name in ('recipe', 'problems', 'data') if getattr(self, name)]
+        if len(named) > 1:
+            values = ' and '.join(repr(getattr(self, name)) for name in named)
+            raise ValueError(f'`{named[0]}` and `{named[1]}` cannot be used together, got {values}')
         if self.steps is not None and self.steps < 1: raise ValueError(f'`steps` must be at least 1, got {self.steps}')
         for stage in STAGE_CONFIGS:
             if not isinstance(getattr(self, stage), dict):
                 raise ValueError(f'section `{stage}:` must hold fields, got {getattr(self, stage)!r}')
+
+    def section(
+        self,
+        stage: str, # Key of `STAGE_CONFIGS`
+    ) -> JsonObject: # For `stage_config`
+        "Fields of a stage's configuration that are set here"
+        fields = {'seed': self.seed, **getattr(self, stage)}
+        if stage != 'mix': return fields
+        own = {name: getattr(self, name) for name in ('problems', 'image_root', 'recipe', 'data_root')}
+        fields |= {name: value for name, value in own.items() if value is not None}
+        if fields.get('recipe') and 'seed' not in self.mix: del fields['seed']  # A recipe has a seed of its own
+        return fields

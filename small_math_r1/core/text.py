@@ -22,11 +22,15 @@ def shortened(
 def nearest(
     name: object,  # A name that is not known
     known: Iterable[str],  # The names that are
-) -> str:  # Without the sentence that says what is wrong
+    *,
+    lists: bool = True,  # Are all names listed if none is close?
+) -> str:  # To follow the sentence that says what is wrong and a comma; '' if there is nothing to suggest
     "Suggest the known name that is most like `name`, or list all of them"
     by_lower = {word.lower(): word for word in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
-    return f'did you mean {by_lower[near[0]]!r}?' if near else f'known are {", ".join(by_lower.values())}'
+    if near: return f'did you mean {by_lower[near[0]]!r}?'
+    if not lists: return ''
+    return f'known are {", ".join(by_lower.values())}' if by_lower else 'there are none'
 
 # %% ../../nbs/core/02_text.ipynb #ece20c16
 def escape_markdown(

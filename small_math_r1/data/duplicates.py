@@ -176,6 +176,7 @@ class Fingerprint:
     text: str                # Normalised question
     options: tuple[str, ...] # Normalised, without letters, sorted
     views: tuple[View, ...]  # Whole and framed; empty without a picture or with a blank one
+    video: str = ''          # Digest of its video
 
 # %% ../../nbs/data/09_duplicates.ipynb #acde8b4f
 def fingerprint(
@@ -237,7 +238,8 @@ def find_duplicates(
     _check_ids('fingerprints', fingerprints)
     groups = defaultdict(list)
     for place, mark in enumerate(fingerprints):
-        groups[mark.text.replace(' ', ''), numbers(mark.text.split()), mark.options, bool(mark.views)].append(place)
+        text = mark.text.replace(' ', '')
+        groups[text, numbers(mark.text.split()), mark.options, mark.video, bool(mark.views)].append(place)
     hits = {}
     for (*_, pictured), places in groups.items():
         if len(places) < 2: continue

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..core.files import UserError
 from ..core.problems import Problem, ProblemError
 from ..core.text import shortened
 
@@ -59,13 +60,13 @@ class ArchiveError(ProblemError):
 def read_row(
     source: str,  # Data set
     id: object,  # Id of the row in it
-    make: Callable[[], Read],  # Reads the row, or raises `ProblemError`
+    make: Callable[[], Read],  # Reads the row, or raises `UserError`
 ) -> Read | Rejected:
     "Call `make`, and turn an error about the row into a `Rejected`"
     try: return make()
     except ArchiveError: raise
     except RowError as error: return Rejected(source, str(id), error.reason, error.detail)
-    except ProblemError as error: return Rejected(source, str(id), 'damaged row', str(error))
+    except UserError as error: return Rejected(source, str(id), 'damaged row', str(error))
 
 # %% ../../nbs/data/01_rows.ipynb #7841299c
 LICENCES = {

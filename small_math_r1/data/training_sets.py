@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..core.files import read_json
 from ..core.problems import Problem, ProblemError, text_field
 from ..core.text import shortened
-from .archives import Pictures, embedded_picture, is_table, json_value, load_json
-from .archives import stream_json, stream_table
+from .archives import Pictures, embedded_picture, is_table, json_value, stream_json
+from .archives import stream_table
 from .pickles import load_pickle
 from .rows import LICENCES, Read, Rejected, RowError, is_number, letter_at, letter_of, lettered
 from .rows import number_text, read_row
@@ -118,7 +119,7 @@ def read_geos(
     pictures = Pictures(image_root or path)
 
     def make(folder: Path) -> Read:
-        row = _object(load_json(folder/'question.json'))
+        row = _object(read_json(folder/'question.json'))
         choices = row.get('choices')
         if not isinstance(choices, dict) or not choices:
             raise RowError('no choices', f'`choices` is {shortened(choices)}')
@@ -127,7 +128,7 @@ def read_geos(
         options = lettered([choices[key] for key in sorted(choices, key=int)])
         answer = row.get('answer')
         if answer is None and (folder/'answer.json').is_file():
-            answer = _object(load_json(folder/'answer.json')).get('answer')
+            answer = _object(read_json(folder/'answer.json')).get('answer')
         return _below(pictures, _beside(folder, pictures, 'diagram.png'), question=text_field(row, 'text'),
                       options=options, answer=letter_at(answer, options, first=1), problem_type='multiple choice',
                       id=str(row.get('key', folder.name)), source='GEOS', licence=LICENCES['GEOS'])
@@ -160,7 +161,7 @@ def read_geometry3k(
     pictures = Pictures(image_root or path)
 
     def make(folder: Path) -> Read:
-        row = _object(load_json(folder/'data.json'))
+        row = _object(read_json(folder/'data.json'))
         question = text_field(row, 'compact_text', default=row.get('problem_text'))
         goal = row.get('problem_type_goal')
         subject = goal[0] if isinstance(goal, list) and goal and isinstance(goal[0], str) else None

@@ -364,6 +364,7 @@ def to_problem(
     *,
     image: str | None = None, # Path of the picture
     lesson: Lesson | None = None, # The trace to learn from, if the problem is for SFT
+    licence: str = '', # Of the data set that it will be in
 ) -> Problem: # `answer` is gold; the answer of the lesson, right or wrong, is `solution_answer`
     "Turn a drawn problem into the common record"
     return Problem(
@@ -379,4 +380,5 @@ def to_problem(
         id=problem.key[:16],
         subject=problem.family,
         level=problem.level,
+        licence=licence,
     )

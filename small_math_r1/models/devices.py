@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
+from ..core.files import UserError
+
 # %% ../../nbs/models/01_devices.ipynb #87e11f91
-class ProfileError(RuntimeError):
+class ProfileError(UserError):
     "The model, base or setting cannot be used here"
 
 # %% ../../nbs/models/01_devices.ipynb #056f0722
@@ -48,7 +50,7 @@ def compute_dtype(
     "Choose the number format to compute in"
     if dtype == 'auto':
         return torch.float32 if not device.is_gpu else torch.bfloat16 if device.has_bfloat16 else torch.float16
-    if dtype not in DTYPES: raise ValueError(f'`dtype` must be auto, {", ".join(DTYPES)}, got {dtype!r}')
+    if dtype not in DTYPES: raise UserError(f'`dtype` must be auto, {", ".join(DTYPES)}, got {dtype!r}')
     if dtype == 'bfloat16' and not device.has_bfloat16:
         raise ProfileError(
             f"{device.name} does not compute in bfloat16: use `dtype` 'auto', which tries float16 on a batch and falls"
@@ -64,7 +66,7 @@ def mixed_precision(
 ) -> tuple[bool, bool]: # bf16 and fp16
     "Choose the mixed precision of a training"
     if bf16 and not device.has_bfloat16:
-        raise ValueError(
+        raise UserError(
             f'`bf16` was asked for and {device.name} does not compute in bfloat16: leave `bf16` out; then float16 is'
             ' tried on a batch before training, and float32 is used if it overflows'
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from transformers import PretrainedConfig
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
+from ..core.files import UserError
 from .profiles import ARCHITECTURES, architecture_config, find_profile
 from .tuning import TUNINGS, linear_layers, skeleton
 from .loading import check_model
@@ -27,7 +28,7 @@ def picture_tokens(
 ) -> int: # Tokens in the prompt
     "Count the tokens that a picture becomes"
     if max(width, height) > 200 * min(width, height):
-        raise ValueError(f'a picture may be at most 200 times as long as wide, got {width} x {height}: crop it')
+        raise UserError(f'a picture may be at most 200 times as long as wide, got {width} x {height}: crop it')
     side = 2*patch_size
     rows, columns = smart_resize(height, width, factor=side, min_pixels=min_pixels, max_pixels=max_pixels)
     return rows//side*(columns//side)
@@ -120,11 +121,11 @@ class Workload:
     half: bool = True # Does the device compute in 16 bit?
 
     def __post_init__(self):
-        if self.stage not in ('sft', 'grpo'): raise ValueError(f"`stage` must be sft or grpo, got {self.stage!r}")
+        if self.stage not in ('sft', 'grpo'): raise UserError(f"`stage` must be sft or grpo, got {self.stage!r}")
         if self.tuning not in TUNINGS:
-            raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
+            raise UserError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
         for name in ('prompt_tokens', 'completion_tokens', 'batch_size', 'accumulation', 'num_generations', 'lora_r'):
-            if getattr(self, name) < 1: raise ValueError(f'`{name}` must be at least 1, got {getattr(self, name)}')
+            if getattr(self, name) < 1: raise UserError(f'`{name}` must be at least 1, got {getattr(self, name)}')
 
 # %% ../../nbs/models/08_memory.ipynb #1bbd53a4
 GIB = 2**30
@@ -248,7 +249,7 @@ def find_gpu(
     try: gib = float(text)
     except ValueError: gib = 0
     if not 0 < gib < float('inf'):
-        raise ValueError(f'`gpu` must be one of {", ".join(GPUS)}, or memory in GiB, got {text!r}')
+        raise UserError(f'`gpu` must be one of {", ".join(GPUS)}, or memory in GiB, got {text!r}')
     return Gpu(gib, 100)
 
 # %% ../../nbs/models/08_memory.ipynb #8eb33835

@@ -15,7 +15,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
-from ..core.files import read_json
+from ..core.files import UserError, read_json
 from .devices import ProfileError, this_device
 
 # %% ../../nbs/models/02_profiles.ipynb #c04b3c02
@@ -93,7 +93,7 @@ def architecture_config(
     name: str, # Key of `ARCHITECTURES`
 ) -> PretrainedConfig: # As if it had been read from the hub
     "The configuration of a named model, without a connection"
-    if name not in ARCHITECTURES: raise ValueError(f'`name` must be one of {", ".join(ARCHITECTURES)}, got {name!r}')
+    if name not in ARCHITECTURES: raise UserError(f'`name` must be one of {", ".join(ARCHITECTURES)}, got {name!r}')
     values = dict(ARCHITECTURES[name].config)
     return CONFIG_MAPPING[values.pop('model_type')](**values)
 
@@ -144,7 +144,7 @@ def find_profile(
         return Profile(**{**(vars(PROFILES['tiny']) if is_small else large), **budget, 'name': name, 'model': name})
     if re.fullmatch(r'[\w.-]+/[\w.-]+', name) and not folder.exists():
         return Profile(**{**large, 'name': name, 'model': name})
-    raise ValueError(
+    raise UserError(
         f'`profile` must be one of {", ".join(PROFILES)}, the folder of a model, or its id on the hub (owner/name), got'
         f' {name!r}'
     )

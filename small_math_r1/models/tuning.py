@@ -13,6 +13,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
+from ..core.files import UserError
 from .devices import ProfileError, mixed_precision, require_bitsandbytes, this_device
 
 # %% ../../nbs/models/03_tuning.ipynb #57feb91f
@@ -50,13 +51,13 @@ class TuningOptions:
 
     def __post_init__(self):
         if self.tuning not in TUNINGS:
-            raise ValueError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
-        if self.lora_r < 1: raise ValueError(f'`lora_r` must be at least 1, got {self.lora_r}')
+            raise UserError(f'`tuning` must be one of {", ".join(TUNINGS)}, got {self.tuning!r}')
+        if self.lora_r < 1: raise UserError(f'`lora_r` must be at least 1, got {self.lora_r}')
         if not 0 <= self.lora_dropout < 1:
-            raise ValueError(f'`lora_dropout` must be from 0 to below 1, got {self.lora_dropout}')
+            raise UserError(f'`lora_dropout` must be from 0 to below 1, got {self.lora_dropout}')
         for part in parts_of(self):
             if part not in PARTS:
-                raise ValueError(
+                raise UserError(
                     f'`trained_parts` must be some of {", ".join(PARTS)}, joined by +, got {self.trained_parts!r}'
                 )
         device = this_device() if not getattr(self, 'use_cpu', False) else None

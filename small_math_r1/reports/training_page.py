@@ -6,12 +6,14 @@
 __all__ = ['draw_training_figures', 'warnings_part', 'samples_part', 'training_notes', 'training_section']
 
 # %% ../../nbs/reports/05_training_page.ipynb #a57f469b
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from ..core.files import LogRow
 from ..core.text import STAGE_TITLES
 from ..core.problems import ProblemError
-from ..training.signals import training_warnings
-from .html import Markup, figure_grid, fragment, output_box, picture_tag, section, tag
+from ..training.signals import GroupRow, SampleRow, training_warnings
+from .html import Markup, Section, figure_grid, fragment, output_box, picture_tag, tag
+from .figures import Described
 from .training_figures import GRPO_CURVES, SFT_CURVES, class_shares, draw_groups, draw_signals
 from .training_figures import draw_training
 
@@ -27,28 +29,28 @@ _SIGNALS = (
 )
 
 
-def _first_and_last(rows: Sequence[dict], columns: Iterable[str]) -> str:
+def _first_and_last(rows: Sequence[LogRow], columns: Iterable[str]) -> str:
     values = {column: [row[column] for row in rows if isinstance(row.get(column), int | float)] for column in columns}
     ends = [f'{column} from {logged[0]:.3g} to {logged[-1]:.3g}' for column, logged in values.items() if logged]
     return '; '.join(ends) or 'nothing was logged'
 
 
 def draw_training_figures(
-    metrics: dict[str, list[dict]],  # Rows of metrics.csv of 'sft' and 'grpo', where there are any
-    groups: Sequence[dict] = (),  # Lines of groups.jsonl of 'grpo', if there are any
-) -> dict[str, tuple]:  # Name -> figure, alternative text, caption
+    metrics: Mapping[str, Sequence[LogRow]],  # Rows of metrics.csv of 'sft' and 'grpo', where there are any
+    groups: Sequence[GroupRow] = (),  # Lines of groups.jsonl of 'grpo', if there are any
+) -> dict[str, Described]:  # By name
     "Draw every figure of training that the logs have data for"
     figures = {}
     for stage, rows in metrics.items():
         title, ends = STAGE_TITLES[stage], _first_and_last(rows, SFT_CURVES if stage == 'sft' else GRPO_CURVES)
-        figures[stage] = (
+        figures[stage] = Described(
             draw_training(rows, stage),
             f'Training curves of {title}, {len(rows)} rows: {ends}.',
             f'Training of {title}: what was logged (faint) and its running mean. One run, hence no interval.',
         )
     if any('accuracy/flexible' in row for row in metrics.get('grpo', ())):
         ends = _first_and_last(metrics['grpo'], _SIGNALS)
-        figures['signals'] = (
+        figures['signals'] = Described(
             draw_signals(metrics['grpo']),
             f'Four panels of GRPO: reward, right answers, format, length. {ends}.',
             'What the reward paid for: right answers in training (and held out, if that was measured), format, and the'
@@ -59,7 +61,7 @@ def draw_training_figures(
         whole = class_shares([{**group, 'source': ''} for group in groups], 'source')['']
         shares = ', '.join(f'{kind} {100*share:.0f} %' for kind, share in whole.items() if kind != 'n' and share)
         by = 'level' if any(group['level'] is not None for group in groups) else 'source'
-        figures['groups'] = (
+        figures['groups'] = Described(
             draw_groups(groups, every=every, by=by),
             f'Classes of the {whole["n"]} groups sampled: {shares}.',
             f'Which groups of completions taught something, and why the others did not, over the steps and by {by}.',
@@ -68,7 +70,7 @@ def draw_training_figures(
 
 # %% ../../nbs/reports/05_training_page.ipynb #20660ada
 def warnings_part(
-    log: Sequence[dict], # Rows of metrics.csv
+    log: Sequence[LogRow], # Rows of metrics.csv
 ) -> Markup:
     "Say in words what the log of a run warns of"
     if not any('accuracy/flexible' in row for row in log):
@@ -80,7 +82,7 @@ def warnings_part(
     return fragment(tag('ul', *items), tag('p', looked, class_='note'))
 
 # %% ../../nbs/reports/05_training_page.ipynb #bd6d0273
-def _completion(row: dict) -> list[Markup]:
+def _completion(row: SampleRow) -> list[Markup]:
     "Verdict, rewards and text of one completion"
     earned = 'no reward' if row['reward'] is None else f"reward {row['reward']:.2f}"
     parts = ', '.join(
@@ -95,14 +97,14 @@ def _completion(row: dict) -> list[Markup]:
     return [line, output_box(row['completion'])]
 
 
-def _training_picture(row: dict) -> Markup:
+def _training_picture(row: SampleRow) -> Markup:
     if not row.get('picture'): return tag('p', '(no picture)', class_='note')
     try: return picture_tag(row['picture'], f'Picture of the training question: {row["question"][:80]}')
     except ProblemError: return tag('p', '(the picture is no longer there)', class_='note')
 
 
 def samples_part(
-    rows: Sequence[dict], # Lines of samples.jsonl
+    rows: Sequence[SampleRow], # Lines of samples.jsonl
     *,
     num_groups: int = 2, # Questions shown, the last ones sampled
 ) -> Markup: # Nothing if nothing was sampled
@@ -123,8 +125,8 @@ def samples_part(
 
 # %% ../../nbs/reports/05_training_page.ipynb #4f8aa530
 def training_notes(
-    metrics: dict[str, list[dict]],  # Rows of metrics.csv of 'sft' and 'grpo', where there are any
-    samples: Sequence[dict],  # Lines of samples.jsonl of 'grpo', if there are any
+    metrics: Mapping[str, Sequence[LogRow]],  # Rows of metrics.csv of 'sft' and 'grpo', where there are any
+    samples: Sequence[SampleRow],  # Lines of samples.jsonl of 'grpo', if there are any
 ) -> Markup:
     "Write the warnings and the sampled completions of reinforcement learning"
     parts = [tag('h3', 'Warnings'), warnings_part(metrics['grpo'])] if 'grpo' in metrics else []
@@ -135,9 +137,9 @@ def training_notes(
 
 # %% ../../nbs/reports/05_training_page.ipynb #9227b3da
 def training_section(
-    figures: dict[str, tuple[str, str, str]],  # Name -> data URI, alternative text, caption
+    figures: Mapping[str, tuple[str, str, str]],  # Name -> address, alternative text, caption
     notes: Markup,  # As `training_notes` writes them
-) -> Markup:
+) -> Section:
     "Write the section of the report that is about training"
     missing = [
         tag('p', f'{title} left no log ({stage}/metrics.csv), so its curves are not shown.', class_='note')
@@ -149,4 +151,4 @@ def training_section(
         ' about new problems; the held-out accuracy above does.'
     )
     curves, signals = figure_grid(figures, 'sft', 'grpo'), figure_grid(figures, 'signals', 'groups')
-    return section('training', 'Training', curves, *missing, tag('p', about, class_='soft'), signals, notes)
+    return Section('training', 'Training', [curves, *missing, tag('p', about, class_='soft'), signals, notes])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCALES', 'NORMALIZATIONS', 'rewards_are_equal', 'group_advantages', 'token_weights', 'PolicyLoss', 'policy_loss',
-           'group_token_weights']
+           'group_token_weights', 'total_rewards', 'scored_rewards', 'shuffled_rewards']
 
 # %% ../../nbs/training/04_advantages.ipynb #2136401f
 from typing import NamedTuple
@@ -140,3 +140,34 @@ def group_token_weights(
     tokens = _tokens_per_group(num_tokens, group_size)
     total = num_tokens.sum() if total_tokens is None else total_tokens
     return torch.where(tokens > 0, total/(tokens.clamp(min=1)*(len(num_tokens)//group_size)), 0.)
+
+# %% ../../nbs/training/04_advantages.ipynb #acd08b03
+def total_rewards(
+    rewards: Tensor, # NaN where a function gave none [rows, reward functions]
+    weights: Tensor, # [reward functions]
+) -> Tensor: # NaN where no function gave one [rows]
+    "Add the rewards of each completion up"
+    return (rewards*weights.to(rewards.device)).nansum(1).masked_fill(rewards.isnan().all(1), torch.nan)
+
+# %% ../../nbs/training/04_advantages.ipynb #9adf7c32
+def scored_rewards(
+    rewards: Tensor, # NaN where a function gave none [rows, reward functions]
+    weights: Tensor, # [reward functions]
+) -> Tensor: # NaN in all columns where no function of a weight other than 0 gave one [rows, reward functions]
+    "Take away what unweighted functions give to completions that cannot be scored"
+    if rewards.isinf().any():
+        rows = rewards.isinf().any(1).nonzero().flatten().tolist()
+        raise ValueError(f'rows {rows} of the batch have an infinite reward: fix the reward function')
+    return rewards.masked_fill(rewards[:, weights != 0].isnan().all(1)[:, None], torch.nan)
+
+# %% ../../nbs/training/04_advantages.ipynb #f2f25630
+def shuffled_rewards(
+    rewards: Tensor, # One row per completion, groups together [rows, reward functions]
+    *,
+    group_size: int, # Completions per question
+    generator: torch.Generator, # On the CPU
+) -> Tensor: # The same rows in another order within each group [rows, reward functions]
+    "Permute the rewards within each group"
+    order = torch.rand(len(rewards)//group_size, group_size, generator=generator).argsort(1)
+    first = torch.arange(0, len(rewards), group_size)[:, None]
+    return rewards[(first + order).flatten().to(rewards.device)]

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transformers import PreTrainedModel, PrinterCallback, ProcessorMixin, ProgressCallback, TrainerCallback
-from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
+from transformers import PreTrainedModel, ProcessorMixin, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from ..core.files import LogRow
 from ..core.problems import Problem
 from ..models.tuning import TuningOptions
 from ..models.vision import VideoCollator
-from .checkpoints import AdapterTraining, ResumableWeights, last_complete_checkpoint
+from .checkpoints import AdapterTraining, ResumableWeights, last_complete_checkpoint, train_from
 from .datasets import refuse_long_rows, sft_rows
 
 # %% ../../nbs/training/03_sft.ipynb #ce6842fb
@@ -38,12 +38,6 @@ class _Trainer(AdapterTraining, ResumableWeights, SFTTrainer):
         super()._set_signature_columns_if_needed()
         if 'videos' not in self._signature_columns: self._signature_columns.append('videos')
 
-class _LossBar(ProgressCallback):
-    "Progress bar with the loss, instead of a printed line for each log"
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if self.training_bar is not None and 'loss' in (logs or {}):
-            self.training_bar.set_postfix(loss=f"{float(logs['loss']):.2f}")
-
 def train_sft(
     model: PreTrainedModel, # Full, or with a trainable adapter
     processor: ProcessorMixin, # Of the same model
@@ -51,11 +45,11 @@ def train_sft(
     config: SFTStageConfig, # `output_dir` takes the checkpoints
     *,
     callbacks: Sequence[TrainerCallback] = (), # Transformers callbacks, to watch or stop the training
-) -> list[dict]: # Training log, one row per `logging_steps`
+) -> list[LogRow]: # Training log, one row per `logging_steps`
     "Fine-tune a model on the traces of problems"
     rows = sft_rows(problems)
     refuse_long_rows(
-        model, processor, problems, max_length=config.max_length, out=Path(config.output_dir) / 'too_long.json'
+        model, processor, problems, max_length=config.max_length, out=Path(config.output_dir)/'too_long.json'
     )
     collator = VideoCollator(processor=processor, completion_only_loss=config.completion_only_loss is not False)
     trainer = _Trainer(
@@ -66,7 +60,5 @@ def train_sft(
         data_collator=collator,
         callbacks=list(callbacks),
     )
-    trainer.remove_callback(PrinterCallback if config.disable_tqdm else DEFAULT_PROGRESS_CALLBACK)
-    if not config.disable_tqdm: trainer.add_callback(_LossBar())
-    trainer.train(resume_from_checkpoint=last_complete_checkpoint(config.output_dir))
+    train_from(trainer, last_complete_checkpoint(config.output_dir), columns={'loss': ('loss', '.2f')})
     return [row for row in trainer.state.log_history if 'loss' in row]
