@@ -27,7 +27,7 @@ from ..training.grpo import AdjustedGRPOConfig
 from ..evaluation.results import grade_rows
 from ..evaluation.backends import EvaluateConfig, tuning_of
 from ..evaluation.variants import Ablation, compare_variants
-from .settings import ConfigError, PreflightFlag, StageOptions, stage_config
+from .settings import ConfigError, RewardOptions, StageOptions, stage_config
 from .stages import Run, StageSummary, grpo_trainer, settings_of, train_stage
 from .run import try_reward_first, without_folders
 
@@ -44,7 +44,7 @@ STUDIES = {
 
 # %% ../../nbs/commands/08_ablate.ipynb #c326a825
 @dataclass
-class AblationConfig(PreflightFlag, StageOptions):
+class AblationConfig(RewardOptions, StageOptions):
     "A study, and the seeds that each of its variants is trained with"
     study: str = field(default='normalizations', metadata={'help': f'What is compared: {", ".join(STUDIES)}.'})
     seeds: list[int] = field(
@@ -137,7 +137,7 @@ def ablate(
     out = run.out
     evaluate = stage_config('evaluate', config.profile, config.evaluate)
     configs = {
-        (name, seed): stage_config('grpo', config.profile, {**config.grpo, **changes, 'seed': seed})
+        (name, seed): stage_config('grpo', config.profile, {**config.of_rewards(config.grpo), **changes, 'seed': seed})
         for seed in config.seeds
         for name, changes in variants.items()
     }

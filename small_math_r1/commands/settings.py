@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAGE_CONFIGS', 'PROFILE_DEFAULTS', 'ConfigError', 'UsageError', 'ConfigParser', 'stage_config', 'changed_fields',
-           'StageOptions', 'PreflightFlag', 'RunConfig']
+           'StageOptions', 'PreflightFlag', 'RewardOptions', 'RunConfig']
 
 # %% ../../nbs/commands/01_settings.ipynb #29e80d16
 import dataclasses
@@ -16,6 +16,7 @@ from trl import TrlParser
 from ..core.files import JsonObject, UserError
 from ..core.text import nearest
 from ..data.recipes import RECIPES, MixConfig
+from ..grading.rewards import BUILTIN_REWARDS
 from ..models.profiles import PROFILES, find_profile
 from ..training.sft import SFTStageConfig
 from ..training.grpo import AdjustedGRPOConfig
@@ -115,9 +116,26 @@ class PreflightFlag:
     "What commands share that train with a reward"
     no_preflight: bool = HfArg(default=False, help='Do not try a reward of your own before training with it.')
 
+# %% ../../nbs/commands/01_settings.ipynb #39184b3e
+@dataclass
+class RewardOptions(PreflightFlag):
+    "The reward of commands that have a section for GRPO"
+    reward: list[str] | None = HfArg(
+        default=None, help=f'Rewards, added up: {", ".join(BUILTIN_REWARDS)}, MODULE.FUNCTION or FILE.py:FUNCTION.'
+    )
+    reward_weights: list[float] | None = HfArg(default=None, help='One weight per reward; None gives each 1.')
+
+    def of_rewards(
+        self,
+        fields: JsonObject, # Of the section `grpo:`
+    ) -> JsonObject: # With the rewards that are named here
+        "Let flags replace what a section says about the reward"
+        named = {name: getattr(self, name) for name in ('reward', 'reward_weights')}
+        return fields | {name: value for name, value in named.items() if value is not None}
+
 # %% ../../nbs/commands/01_settings.ipynb #c4785410
 @dataclass
-class RunConfig(PreflightFlag, StageOptions):
+class RunConfig(RewardOptions, StageOptions):
     "The whole path, with a section of a YAML file for each stage"
     seed: int = HfArg(default=0, help='Random seed of all stages.')
     problems: str | None = HfArg(default=None, help='File of your own problems; None takes drawn worlds.')
@@ -152,6 +170,7 @@ class RunConfig(PreflightFlag, StageOptions):
     ) -> JsonObject: # For `stage_config`
         "Fields of a stage's configuration that are set here"
         fields = {'seed': self.seed, **getattr(self, stage)}
+        if stage == 'grpo': return self.of_rewards(fields)
         if stage != 'mix': return fields
         own = {name: getattr(self, name) for name in ('problems', 'image_root', 'recipe', 'data_root')}
         fields |= {name: value for name, value in own.items() if value is not None}

@@ -20,7 +20,7 @@ from typing import TypedDict
 import torch
 
 from ..core.files import JsonObject, LogRow, MissingError
-from ..core.files import read_json, read_metrics, write_json, write_metrics
+from ..core.files import read_json, read_metrics, sha256_file, write_json, write_metrics
 from ..core.problems import Problem
 from ..core.folders import finish_stage, open_stage, peak_rss_mb, stage_is_done
 from ..data.mixture import read_split, split_digest
@@ -67,8 +67,11 @@ def settings_of(
     "Read the settings that decide a result, without folders and names"
     if dataclasses.is_dataclass(config) and not hasattr(config, 'output_dir'): return dataclasses.asdict(config)
     skipped = ('output_dir', 'logging_dir', 'run_name', 'disable_tqdm', 'hub_token', 'hub_model_id')
-    return {key: value if isinstance(value, (bool, int, float, str, list, dict, type(None))) else str(value)
-            for key, value in config.to_dict().items() if key not in skipped}
+    settings = {key: value if isinstance(value, (bool, int, float, str, list, dict, type(None))) else str(value)
+                for key, value in config.to_dict().items() if key not in skipped}
+    files = [name for name in settings.get('reward', ()) if '.py:' in name]
+    if files: settings['reward_files'] = {name: sha256_file(name.rpartition(':')[0])[:16] for name in files}
+    return settings
 
 # %% ../../nbs/commands/03_stages.ipynb #0583d6b4
 def _facts(summary: StageSummary) -> str:

@@ -8,12 +8,13 @@ __all__ = ['OverSeeds', 'VariantPair', 'compare_variants', 'Ablation']
 # %% ../../nbs/evaluation/08_variants.ipynb #b1def39b
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import ttest_rel
 
 from ..core.files import JsonObject
+from .schema import read_plain, to_plain
 from .statistics import holm, mean_interval, paired_test
 
 # %% ../../nbs/evaluation/08_variants.ipynb #9bc62c8a
@@ -22,8 +23,8 @@ class OverSeeds:
     "A number that was measured once per seed"
     by_seed: tuple[float, ...]
     mean: float
-    low: float | None  # 95 % interval of the mean, None with a single seed
-    high: float | None
+    low: float | None = None  # 95 % interval of the mean, None with a single seed
+    high: float | None = None
 
     @classmethod
     def of(cls, values: Sequence[float]) -> 'OverSeeds':
@@ -46,7 +47,7 @@ class VariantPair:
     quantity: str  # A grader, or what else was measured
     change: OverSeeds  # Differences within the seeds
     p: float | None  # Paired t test, None with a single seed
-    p_holm: float | None  # Corrected for all variants
+    p_holm: float | None = None  # Corrected for all variants
     p_by_seed: tuple[float, ...] = ()  # McNemar's test in each seed, for graders
     over_problems: tuple[float, float] | None = None  # 95 % interval of the mean difference, for graders
 
@@ -95,34 +96,15 @@ def compare_variants(
     return variants, [pair for pairs in by_variant.values() for pair in pairs]
 
 # %% ../../nbs/evaluation/08_variants.ipynb #22437fc9
-def _over_seeds_json(over: OverSeeds) -> JsonObject:
-    return {key: value for key, value in asdict(over).items() if value is not None} | {'by_seed': list(over.by_seed)}
-
-
-def _over_seeds(entry: JsonObject) -> OverSeeds:
-    return OverSeeds(tuple(entry['by_seed']), entry['mean'], entry.get('low'), entry.get('high'))
-
-
-def _pair_json(pair: VariantPair) -> JsonObject:
-    about = {'variant': pair.variant, 'reference': pair.reference, 'quantity': pair.quantity}
-    entry = about | _over_seeds_json(pair.change) | {'p': pair.p}
-    if pair.over_problems:
-        low, high = pair.over_problems
-        entry |= {'p_by_seed': list(pair.p_by_seed), 'over_problems': {'low': low, 'high': high}}
-    return entry if pair.p_holm is None else entry | {'p_holm': pair.p_holm}
+def _pair_json(pair: VariantPair) -> JsonObject:  # Its change stands beside the rest
+    entry = to_plain(pair)
+    if pair.over_problems: entry['over_problems'] = dict(zip(('low', 'high'), pair.over_problems))
+    return entry.pop('change') | entry
 
 
 def _pair(entry: JsonObject) -> VariantPair:
-    about = [entry[key] for key in ('variant', 'reference', 'quantity')]
-    ends = entry['over_problems'] if 'over_problems' in entry else None
-    return VariantPair(
-        *about,
-        _over_seeds(entry),
-        entry['p'],
-        entry.get('p_holm'),
-        tuple(entry.get('p_by_seed', ())),
-        (ends['low'], ends['high']) if ends else None,
-    )
+    ends = [*entry['over_problems'].values()] if 'over_problems' in entry else None
+    return read_plain(VariantPair, entry | {'change': entry, 'over_problems': ends})
 
 # %% ../../nbs/evaluation/08_variants.ipynb #9e1b236b
 @dataclass(frozen=True)
@@ -143,17 +125,9 @@ class Ablation:
 
     def to_json(self) -> JsonObject:
         "As the file of a study holds it"
-        variants = {
-            name: {quantity: _over_seeds_json(over) for quantity, over in entry.items()}
-            for name, entry in self.variants.items()
-        }
-        return {**vars(self), 'variants': variants, 'pairs': [_pair_json(pair) for pair in self.pairs]}
+        return to_plain(self) | {'pairs': [_pair_json(pair) for pair in self.pairs]}
 
     @classmethod
     def from_json(cls, entry: JsonObject) -> 'Ablation':
         "Read what `to_json` wrote"
-        variants = {
-            name: {quantity: _over_seeds(over) for quantity, over in quantities.items()}
-            for name, quantities in entry['variants'].items()
-        }
-        return cls(**{**entry, 'variants': variants, 'pairs': [_pair(pair) for pair in entry['pairs']]})
+        return replace(read_plain(cls, entry | {'pairs': []}), pairs=[_pair(pair) for pair in entry['pairs']])

@@ -48,17 +48,10 @@ def train_sft(
 ) -> list[LogRow]: # Training log, one row per `logging_steps`
     "Fine-tune a model on the traces of problems"
     rows = sft_rows(problems)
-    refuse_long_rows(
-        model, processor, problems, max_length=config.max_length, out=Path(config.output_dir)/'too_long.json'
-    )
+    too_long = Path(config.output_dir)/'too_long.json'
+    refuse_long_rows(model, processor, problems, max_length=config.max_length, out=too_long)
     collator = VideoCollator(processor=processor, completion_only_loss=config.completion_only_loss is not False)
-    trainer = _Trainer(
-        model=model,
-        args=config,
-        train_dataset=rows,
-        processing_class=processor,
-        data_collator=collator,
-        callbacks=list(callbacks),
-    )
+    trainer = _Trainer(model=model, args=config, train_dataset=rows, processing_class=processor,
+                       data_collator=collator, callbacks=list(callbacks))
     train_from(trainer, last_complete_checkpoint(config.output_dir), columns={'loss': ('loss', '.2f')})
     return [row for row in trainer.state.log_history if 'loss' in row]
