@@ -319,9 +319,8 @@ def merge_run(
     config: EvaluateConfig,  # As in the run's evaluation
 ) -> MergeSummary:
     "Merge the adapter of a run, or copy a model that was trained in full, and write its card"
-    results = run.path('results.json')
-    if not results.is_file():
-        raise MissingError(f'{results} is missing, the card needs it: run `small-math-r1 evaluate --out {run.out}` first')
+    if not (path := run.path('results.json')).is_file():
+        raise MissingError(f'{path} is missing, the card needs it: run `small-math-r1 evaluate --out {run.out}` first')
     base, source, to = run.profile.model, run.model(merge.stage), Path(merge.to or run.path('merged'))
     _refuse_existing(to)
     merged = gap = None

@@ -137,7 +137,8 @@ def run_report(
 def _check_tuning(sft: SFTStageConfig, grpo: AdjustedGRPOConfig) -> None:
     if sft.tuning == 'full' or grpo.tuning != 'full': return
     raise ConfigError(
-        f"`tuning` of `grpo:` must be lora or qlora after SFT with {sft.tuning!r}, whose model is an adapter, got 'full'"
+        f"`tuning` of `grpo:` must be lora or qlora after SFT with {sft.tuning!r}, whose model is an adapter, got"
+        " 'full'"
     )
 
 def _check_number(num_rl: int, grpo: AdjustedGRPOConfig) -> None:
@@ -171,7 +172,7 @@ def _cap_steps(config: SFTStageConfig | AdjustedGRPOConfig, steps: int, *, num_r
 def _clear(run: Run) -> None:
     "Delete what earlier stages left; the mixture is deleted when it is made again"
     for stage in ('sft', 'grpo', 'evaluation', *(f'control_{name}' for name in CONTROLS)): clear_stage(run.out, stage)
-    for name in ('results.json', 'report.html', 'data.json'): run.path(name).unlink(missing_ok=True)
+    for name in ('results.json', 'manifest.json', 'report.html', 'data.json'): run.path(name).unlink(missing_ok=True)
 
 def run(
     config: RunConfig, # All that decides the run

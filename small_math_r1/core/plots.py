@@ -79,13 +79,9 @@ def with_interval(
     "Draw an interval that can be read on dark and on light bars"
     # Wilson's interval may exclude an estimate of 0 or 1 by a rounding error
     reach = [[max(value - low, 0)], [max(high - value, 0)]]
-    _, caps, stems = axes.errorbar(
-        *((value, position) if flat else (position, value)),
-        **{'xerr' if flat else 'yerr': reach},
-        ecolor='#111111',
-        elinewidth=1,
-        capsize=2.5,
-    )
+    place = (value, position) if flat else (position, value)
+    _, caps, stems = axes.errorbar(*place, **{'xerr' if flat else 'yerr': reach}, ecolor='#111111', elinewidth=1,
+                                   capsize=2.5)
     for line in (*caps, *stems): line.set_path_effects([withStroke(linewidth=2.6, foreground='white')])
 
 # %% ../../nbs/core/05_plots.ipynb #f1758dc6

@@ -65,21 +65,15 @@ def read_row(
     "Call `make`, and turn an error about the row into a `Rejected`"
     try: return make()
     except ArchiveError: raise
-    except RowError as error: return Rejected(source, str(id), error.reason, error.detail)
-    except UserError as error: return Rejected(source, str(id), 'damaged row', str(error))
+    except UserError as error:
+        reason, detail = getattr(error, 'reason', ProblemError.reason), getattr(error, 'detail', str(error))
+        return Rejected(source, str(id), reason, detail)
 
 # %% ../../nbs/data/01_rows.ipynb #7841299c
 LICENCES = {
     'CLEVR-Math': 'CC BY-SA 4.0 (loading script), CC BY 4.0 (dataset card)',
-    'GEOS': 'Apache-2.0 (repository)',
-    'Geometry3K': 'MIT',
-    'GeoQA+': '',
-    'UniGeo': '',
-    'Multimath-300k': '',
-    'Super-CLEVR': 'CC BY 4.0',
-    'MathVista': 'CC BY-SA 4.0',
-    'MATH-Vision': 'MIT',
-    'MATH-500': 'MIT',
+    'GEOS': 'Apache-2.0 (repository)', 'Geometry3K': 'MIT', 'GeoQA+': '', 'UniGeo': '', 'Multimath-300k': '',
+    'Super-CLEVR': 'CC BY 4.0', 'MathVista': 'CC BY-SA 4.0', 'MATH-Vision': 'MIT', 'MATH-500': 'MIT',
 }
 
 # %% ../../nbs/data/01_rows.ipynb #cf75b53e

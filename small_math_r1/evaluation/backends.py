@@ -101,22 +101,12 @@ def answer_held_out(
         model, processor, problems, tuning=tuning, base=profile.model if is_adapter(model) else None
     )
     shared = dict(max_completion_length=config.max_completion_length, seed=config.seed, template=config.template)
-    samplings = {
-        'greedy': Sampling(batch_size=config.batch_size, **shared),
-        'sampled': Sampling(
-            num_samples=config.num_samples,
-            temperature=config.temperature,
-            batch_size=max(1, config.batch_size // config.num_samples),
-            **shared,
-        ),
-    }
-    greedy, sampled = (
-        generate_completions(
-            loaded, processor, problems, sampling=sampling, out=folder / f'{name}_{kind}.jsonl', label=f'{name} {kind}'
-        )
-        for kind, sampling in samplings.items()
-    )
-    return greedy, sampled
+    def answer(kind: str, sampling: Sampling) -> list[Completion]:
+        out, label = folder/f'{name}_{kind}.jsonl', f'{name} {kind}'
+        return generate_completions(loaded, processor, problems, sampling=sampling, out=out, label=label)
+    size, k = config.batch_size, config.num_samples
+    drawn = Sampling(num_samples=k, temperature=config.temperature, batch_size=max(1, size//k), **shared)
+    return answer('greedy', Sampling(batch_size=size, **shared)), answer('sampled', drawn)
 
 # %% ../../nbs/evaluation/06_backends.ipynb #e34c6054
 def _revision(model: str) -> str: return weights_digest(model) or hub_revision(model) or 'not known'

@@ -93,10 +93,7 @@ def _with_picture(read: Read, folder: Path, number: int, benchmark: Benchmark) -
 
 
 def _read(
-    source: BenchmarkSource,
-    folder: Path,
-    image_root: str | None,
-    limit: int | None,
+    source: BenchmarkSource, folder: Path, image_root: str | None, limit: int | None
 ) -> Iterator[Problem | Rejected]:
     for number, row in enumerate(read_source(source.benchmark.reader, source.path, image_root)):
         if number == limit: return

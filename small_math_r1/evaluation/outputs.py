@@ -25,6 +25,7 @@ class OutputsError(UserError):
     "Raised for a file of outputs that cannot be read or compared"
 
 # %% ../../nbs/evaluation/04_outputs.ipynb #5dc8156c
+_NO_QUESTION = '(the question is not in the file)'
 _NAMES = {
     'id': ('unique_id', 'id', 'problem_id', 'pid', 'doc_id'),
     'question': ('problem', 'question', 'query', 'input'),
@@ -69,16 +70,10 @@ def _problem(row: JsonObject) -> Problem:
     options, answer = _options(_first(row, 'options')), _text_of_answer(answer)
     kind = 'multiple choice' if options else 'numerical' if row.get('problem_type') == 'numerical' else 'free-form'
     if options: answer = option_letter(answer, options) or answer
-    subject, source = _first(row, 'subject'), _first(row, 'source')
-    question = _first(row, 'question')
+    question, subject, source = (_first(row, key) for key in ('question', 'subject', 'source'))
     return Problem(
-        question=str(question) if question is not None else '(the question is not in the file)',
-        answer=answer,
-        problem_type=kind,
-        options=options,
-        id=str(name),
-        level=_level(_first(row, 'level')),
-        subject=None if subject is None else str(subject),
+        question=_NO_QUESTION if question is None else str(question), answer=answer, problem_type=kind, options=options,
+        id=str(name), level=_level(_first(row, 'level')), subject=None if subject is None else str(subject),
         source='' if source is None else str(source),
     )
 
@@ -119,10 +114,7 @@ def _from_harness(row: JsonObject) -> JsonObject:  # With the field names of `_N
         'question': question if question is not None else prompt,
         'answer': gold,
         'output': texts,
-        'options': _first(doc, 'options'),
-        'level': _first(doc, 'level'),
-        'subject': _first(doc, 'subject'),
-        'source': _first(doc, 'source'),
+        **{name: _first(doc, name) for name in ('options', 'level', 'subject', 'source')},
     }
 
 # %% ../../nbs/evaluation/04_outputs.ipynb #ef4291a4
@@ -161,14 +153,8 @@ def read_outputs(
         if from_harness and [sample['completion'] for sample in samples[problem.id]] == texts:
             continue  # The same text through another filter
         tokens = _first(row, 'tokens')
-        samples[problem.id] += [
-            {
-                'completion': text,
-                'truncated': _is_truncated(row),
-                'num_tokens': tokens if isinstance(tokens, int) else None,
-            }
-            for text in texts
-        ]
+        facts = {'truncated': _is_truncated(row), 'num_tokens': tokens if isinstance(tokens, int) else None}
+        samples[problem.id] += [{'completion': text, **facts} for text in texts]
     counts = Counter(map(len, samples.values()))
     if len(counts) > 1:
         sizes = ', '.join(f'{k} samples of {n} problems' for k, n in sorted(counts.items()))
@@ -182,17 +168,10 @@ def read_outputs(
 
 # %% ../../nbs/evaluation/04_outputs.ipynb #1b5f41d6
 def _best_known(problems: Sequence[Problem]) -> Problem:
-    facts = {
-        field: next(
-            (
-                value
-                for problem in problems
-                if (value := getattr(problem, field)) not in (None, '', '(the question is not in the file)')
-            ),
-            getattr(problems[0], field),
-        )
-        for field in ('question', 'level', 'subject', 'source')
-    }
+    facts = {}
+    for field in ('question', 'level', 'subject', 'source'):
+        values = [getattr(problem, field) for problem in problems]
+        facts[field] = next((value for value in values if value not in (None, '', _NO_QUESTION)), values[0])
     return replace(problems[0], **facts)
 
 

@@ -244,7 +244,8 @@ def _pairs(graded: dict[str, _Graded], graders: Sequence[str]) -> list[Pair]:
 def _estimates(problems: Sequence[Problem], outputs: _Graded, grader: str) -> tuple[dict[str, float], dict[str, float]]:
     right, size = outputs.right[grader], outputs.right[grader].shape[1]
     votes = [
-        [_party(verdict, problem) for verdict in samples] for samples, problem in zip(outputs.verdicts[grader], problems)
+        [_party(verdict, problem) for verdict in samples]
+        for samples, problem in zip(outputs.verdicts[grader], problems)
     ]
     ks = [2**power for power in range(size.bit_length()) if 2**power <= size]
     def majority(k: int) -> float: return float(np.mean([maj_at_k(vote, 'right', k=k) for vote in votes]))

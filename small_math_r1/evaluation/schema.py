@@ -48,7 +48,8 @@ def read_plain(
     inner = get_args(kind)
     if isinstance(kind, UnionType): return read_plain(inner[0], value)
     if get_origin(kind) is dict: return {key: read_plain(inner[1], item) for key, item in value.items()}
-    return get_origin(kind)(read_plain(inner[0], item) for item in value) if get_origin(kind) in (list, tuple) else value
+    if get_origin(kind) in (list, tuple): return get_origin(kind)(read_plain(inner[0], item) for item in value)
+    return value
 
 # %% ../../nbs/evaluation/02_schema.ipynb #2ee89f01
 @dataclass(frozen=True)
@@ -229,7 +230,8 @@ def _run_json(results: 'Results') -> dict[str, object]:
     several = {}
     if sampled:
         for name, shares in sampled.models.items(): stages[name]['sampled'] = shares
-        several = {f'maj_at_{sampled.num_samples}': sampled.maj_at_k, f'pass_at_{sampled.num_samples}': sampled.pass_at_k}
+        k = sampled.num_samples
+        several = {f'maj_at_{k}': sampled.maj_at_k, f'pass_at_{k}': sampled.pass_at_k}
     lengths = {
         name: {'mean_tokens': results.mean_tokens[name], 'truncated': results.truncated[name]} | to_plain(sizes)
         for name, sizes in results.lengths.items()
@@ -272,7 +274,7 @@ class Results:
     level_by_subject: dict[str, dict[str, dict[str, Share]]] = field(default_factory=dict)  # … -> model, last grader
     looks: dict[str, Look] = field(default_factory=dict)
     unusable: list[str] = field(default_factory=list)  # Ids of problems that were left out
-    files: dict[str, JsonObject] = field(default_factory=dict)  # Model -> SHA-256 and number of outputs of its file
+    files: dict[str, dict] = field(default_factory=dict)  # Model -> SHA-256 and number of outputs of its file
     truncated: dict[str, int] = field(default_factory=dict)  # Model -> outputs that are known to be cut off
     mean_tokens: dict[str, float] = field(default_factory=dict)  # Model -> tokens per output; a run's only
     majority_answer: Share | None = None  # Always giving the most common gold answer of each type of problem

@@ -24,13 +24,11 @@ from statsmodels.stats.proportion import proportion_confint
 def wilson_interval(
     correct: int,  # Number of right answers
     n: int,  # Number of answers; with none, the interval is 0 to 1
-    *,
-    confidence: float = 0.95,  # Share of such intervals that hold the true accuracy
 ) -> tuple[float, float]:  # Fractions from 0 to 1
-    "Wilson's interval for a share of independent answers"
+    "Wilson's 95 % interval for a share of independent answers"
     if not 0 <= correct <= n: raise ValueError(f'`correct` must be from 0 to `n`, got {correct} of {n}')
     if n == 0: return 0.0, 1.0
-    low, high = proportion_confint(correct, n, alpha=1 - confidence, method='wilson')
+    low, high = proportion_confint(correct, n, alpha=0.05, method='wilson')
     return min(float(low), correct/n), max(float(high), correct/n)  # Rounding can leave 0 and 1 outside by 1e-18
 
 # %% ../../nbs/evaluation/01_statistics.ipynb #8543a933
@@ -166,18 +164,15 @@ def holm(
 def detectable_difference(
     n: int,  # Number of problems
     discordant: float,  # Share of problems that one model alone solves, 0 to 1
-    *,
-    power: float = 0.8,  # Probability that the test sees it
-    significance: float = 0.05,  # Two-sided
 ) -> float:  # Fraction from 0 to 1
-    "The smallest difference between two models that McNemar's test is likely to see"
+    "The smallest difference between two models that McNemar's test at 0.05 sees with a probability of 0.8"
     if n < 1 or not 0 <= discordant <= 1:
         raise ValueError(f'`n` must be at least 1 and `discordant` from 0 to 1, got {n} and {discordant}')
-    z, reach = norm.ppf(1 - significance/2), norm.ppf(power)
+    z, reach = norm.ppf(0.975), norm.ppf(0.8)
     def lacks(difference: float) -> float:
         return z*math.sqrt(discordant) + reach*math.sqrt(max(0.0, discordant - difference**2)) - difference*math.sqrt(n)
     # The exact test needs at least this many problems, all of which point one way
-    least = min(1.0, math.ceil(math.log2(2 / significance)) / n)
+    least = min(1.0, math.ceil(math.log2(2 / 0.05)) / n)
     return max(least, float(brentq(lacks, 0, discordant)) if lacks(discordant) < 0 else float(discordant))
 
 # %% ../../nbs/evaluation/01_statistics.ipynb #0a9711e1

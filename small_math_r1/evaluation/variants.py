@@ -114,7 +114,7 @@ class Ablation:
     seeds: list[int]
     n: int  # Held-out problems
     steps: int  # Of each training
-    settings: dict[str, JsonObject]  # Variant -> what it changes
+    settings: dict[str, dict]  # Variant -> what it changes
     folders: dict[str, list[str]]  # Variant -> folder of each seed
     prompt: str
     max_completion_length: int

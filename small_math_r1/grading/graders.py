@@ -32,13 +32,7 @@ GRADERS = {
 }
 RUN_GRADERS = ('strict', 'flexible')  # Every run is evaluated by them: what is trained for, and what is meant
 REASONS = (
-    'right',
-    'wrong',
-    'no answer',
-    'several answers',
-    'truncated',
-    'unparsable prediction',
-    'unusable gold',
+    'right', 'wrong', 'no answer', 'several answers', 'truncated', 'unparsable prediction', 'unusable gold',
     'timed out',
 )
 
@@ -53,19 +47,8 @@ class Verdict:
 
 # %% ../../nbs/grading/05_graders.ipynb #8c999db6
 _PAPER_SIGNS = [
-    (r'\frac', 'frac'),
-    (r'\pi', 'pi'),
-    ('π', 'pi'),
-    (r'\circ', '°'),
-    ('°', 'degrees'),
-    (r'\sqrt', 'sqrt'),
-    ('√', 'sqrt'),
-    (r'\times', '*'),
-    ('×', '*'),
-    (r'\div', '/'),
-    ('÷', '/'),
-    (r'\cdot', '*'),
-    ('·', '*'),
+    (r'\frac', 'frac'), (r'\pi', 'pi'), ('π', 'pi'), (r'\circ', '°'), ('°', 'degrees'), (r'\sqrt', 'sqrt'),
+    ('√', 'sqrt'), (r'\times', '*'), ('×', '*'), (r'\div', '/'), ('÷', '/'), (r'\cdot', '*'), ('·', '*'),
 ]
 _PAPER_RELATIONS = [(r'\leq', '<='), (r'\geq', '>='), (r'\lt', '<'), (r'\gt', '>'), (r'\neq', '!=')]
 
@@ -158,11 +141,7 @@ def grade(
 ) -> Verdict:
     "Judge `completion` against the answer of `problem`"
     return grade_text(
-        completion,
-        problem.answer,
-        problem_type=problem.problem_type,
-        options=problem.options,
-        grader=grader,
+        completion, problem.answer, problem_type=problem.problem_type, options=problem.options, grader=grader,
         truncated=truncated,
     )
 

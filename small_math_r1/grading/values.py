@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['FULL_WIDTH', 'DIGITS', 'ENGLISH_NUMERALS', 'MAX_ANSWER_LENGTH', 'last_boxed', 'plain_text', 'read_number',
-           'numeric_value', 'is_usable_value', 'Comparison', 'compare_values', 'reading', 'compare_by_math_verify',
-           'compare_numbers']
+           'is_usable_value', 'Comparison', 'compare_values', 'compare_by_math_verify', 'compare_numbers']
 
 # %% ../../nbs/grading/03_values.ipynb #4c80478d
 import math
@@ -35,26 +34,9 @@ def last_boxed(
 # %% ../../nbs/grading/03_values.ipynb #e181a87c
 FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # '１２：' to '12:'
 _SIGNS = {
-    '−': '-',
-    '–': '-',
-    '。': '.',
-    '、': ',',
-    '\u00a0': ' ',
-    '²': '^2',
-    '³': '^3',
-    '°': '^\\circ ',
-    '×': '\\times ',
-    '·': '\\cdot ',
-    '÷': '\\div ',
-    'π': '\\pi ',
-    '∞': '\\infty ',
-    '≤': '\\leq ',
-    '≥': '\\geq ',
-    '½': '\\frac{1}{2}',
-    '⅓': '\\frac{1}{3}',
-    '⅔': '\\frac{2}{3}',
-    '¼': '\\frac{1}{4}',
-    '¾': '\\frac{3}{4}',
+    '−': '-', '–': '-', '。': '.', '、': ',', '\u00a0': ' ', '²': '^2', '³': '^3', '°': '^\\circ ', '×': '\\times ',
+    '·': '\\cdot ', '÷': '\\div ', 'π': '\\pi ', '∞': '\\infty ', '≤': '\\leq ', '≥': '\\geq ', '½': '\\frac{1}{2}',
+    '⅓': '\\frac{1}{3}', '⅔': '\\frac{2}{3}', '¼': '\\frac{1}{4}', '¾': '\\frac{3}{4}',
 }
 _SPELLING = str.maketrans(FULL_WIDTH | {ord(sign): text for sign, text in _SIGNS.items()})
 _WRAPPERS = [('$$', '$$'), ('$', '$'), ('\\(', '\\)'), ('\\[', '\\]'), ('**', '**'), ('`', '`'), ('"', '"'),
@@ -128,30 +110,12 @@ def _chinese_numeral(text: str) -> int | None:
 
 # %% ../../nbs/grading/03_values.ipynb #1afb8511
 _UNIT_SPELLINGS = {
-    'degree': r'degrees? deg 度',
-    'mm': 'mm millimet(?:er|re)s? 毫米',
-    'cm': 'cm centimet(?:er|re)s? 厘米',
-    'dm': 'dm decimet(?:er|re)s? 分米',
-    'm': 'm met(?:er|re)s? 米',
-    'km': 'km kilomet(?:er|re)s? 千米 公里',
-    'nautical mile': '海里',
-    'inch': 'inch(?:es)? in',
-    'foot': 'feet foot ft',
-    'yard': 'yards? yd',
-    'mile': 'miles? mi',
-    'unit': 'units?',
-    'second': 's sec(?:ond)?s? 秒',
-    'minute': 'min(?:ute)?s? 分钟',
-    'hour': 'h hours? 小时',
-    'day': 'days? 天',
-    'gram': 'g grams? 克',
-    'kilogram': 'kg kilograms? 千克 公斤',
-    'litre': 'l lit(?:er|re)s? 升',
-    'dollar': 'dollars?',
-    'cent': 'cents?',
-    'yuan': 'yuan 元',
-    'radian': 'rad(?:ian)?s?',
-    'piece': '个 只 条 块 根 颗',
+    'degree': r'degrees? deg 度', 'mm': 'mm millimet(?:er|re)s? 毫米', 'cm': 'cm centimet(?:er|re)s? 厘米',
+    'dm': 'dm decimet(?:er|re)s? 分米', 'm': 'm met(?:er|re)s? 米', 'km': 'km kilomet(?:er|re)s? 千米 公里',
+    'nautical mile': '海里', 'inch': 'inch(?:es)? in', 'foot': 'feet foot ft', 'yard': 'yards? yd', 'mile': 'miles? mi',
+    'unit': 'units?', 'second': 's sec(?:ond)?s? 秒', 'minute': 'min(?:ute)?s? 分钟', 'hour': 'h hours? 小时',
+    'day': 'days? 天', 'gram': 'g grams? 克', 'kilogram': 'kg kilograms? 千克 公斤', 'litre': 'l lit(?:er|re)s? 升',
+    'dollar': 'dollars?', 'cent': 'cents?', 'yuan': 'yuan 元', 'radian': 'rad(?:ian)?s?', 'piece': '个 只 条 块 根 颗',
 }
 _UNIT_WORDS = [
     (re.compile(spelling), unit) for unit, spellings in _UNIT_SPELLINGS.items() for spelling in spellings.split()
@@ -251,10 +215,7 @@ def _sum(tokens: list[str]) -> float:
         sign = 1 if tokens.pop(0) == '+' else -1
 
 
-def numeric_value(
-    text: str,  # Plain text without unit, as LaTeX
-) -> float | None:  # None if there is anything but numbers, operations, roots and π
-    "Compute a number"
+def _numeric_value(text: str) -> float | None:  # None if there is anything but numbers, operations, roots and π
     tokens = [number or sign for number, sign in _TOKEN.findall(text)]
     if not 0 < len(text) <= 100 or ''.join(tokens) != re.sub(r'\s', '', text): return None
     try: value = _sum(tokens)
@@ -268,12 +229,12 @@ def _differ(first: float, second: float) -> bool: return abs(first - second) > 1
 def _are_far_apart(first: str, second: str) -> bool:  # So far that no rounding makes them equal
     has_same_brackets = first[:1] in ('(', '[') and first[:1] == second[:1] and first[-1:] == second[-1:]
     if has_same_brackets and first.count(',') == second.count(',') > 0:
-        parts = [[numeric_value(part) for part in text[1:-1].split(',')] for text in (first, second)]
+        parts = [[_numeric_value(part) for part in text[1:-1].split(',')] for text in (first, second)]
         is_known = all(  # An interval may be empty
             None not in values and (len(values) > 2 or values[0] < values[1]) for values in parts
         )
         return is_known and any(_differ(*pair) for pair in zip(*parts))
-    values = numeric_value(first), numeric_value(second)
+    values = _numeric_value(first), _numeric_value(second)
     return None not in values and _differ(*values)
 
 # %% ../../nbs/grading/03_values.ipynb #0e8d37f5
@@ -381,9 +342,7 @@ def _squeezed(text: str) -> str | None:  # None if there are other than the usua
     return text if _SIMPLE.fullmatch(text) else None
 
 
-def reading(
-    prediction: str,  # Final answer alone
-) -> str:  # For Math-Verify
+def _reading(prediction: str) -> str:  # For Math-Verify
     "An answer as one formula, or as it stands if it is a text that holds formulas or numbers"
     for opening, closing in (('\\(', '\\)'), ('\\[', '\\]')):
         inside = prediction[2:-2].strip()
@@ -414,7 +373,7 @@ def compare_by_math_verify(
 
 
 def _ask(prediction: str, gold: str) -> Comparison:  # The slow path
-    reply = ask_math_verify(f'${gold}$', [reading(prediction)])
+    reply = ask_math_verify(f'${gold}$', [_reading(prediction)])
     if 'stopped' in reply:
         return Comparison('unusable gold' if 'stopped' in ask_math_verify(f'${gold}$', ['$0$']) else 'timed out', None)
     if reply['equal']: return Comparison('right', reply['parsed'])

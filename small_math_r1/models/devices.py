@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DTYPES', 'ProfileError', 'Device', 'this_device', 'compute_dtype', 'mixed_precision', 'attention_implementation',
-           'require_bitsandbytes', 'has_finite_logits']
+           'has_finite_logits']
 
 # %% ../../nbs/models/01_devices.ipynb #d3566ca6
 import importlib.util
@@ -81,17 +81,6 @@ def attention_implementation(
     "Choose the attention kernel by what is installed"
     usable = device.is_gpu and device.has_bfloat16 and dtype in (torch.float16, torch.bfloat16)
     return 'flash_attention_2' if usable and importlib.util.find_spec('flash_attn') else 'sdpa'
-
-# %% ../../nbs/models/01_devices.ipynb #5f780670
-def require_bitsandbytes(
-    tuning: str, # Requested tuning, for the message
-) -> None:
-    "Make sure that weights can be quantised"
-    if importlib.util.find_spec('bitsandbytes') is None:
-        raise ProfileError(
-            f"`tuning` {tuning!r} needs bitsandbytes, which is not installed: `pip install 'bitsandbytes>=0.50,<0.51'`,"
-            " or use `tuning` 'lora', which needs more memory"
-        )
 
 # %% ../../nbs/models/01_devices.ipynb #1906e1f2
 @torch.no_grad()

@@ -14,12 +14,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from peft import LoraConfig, PeftModel
 from transformers import (
-    AutoConfig,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    PretrainedConfig,
-    PreTrainedModel,
-    ProcessorMixin,
+    AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig, PreTrainedModel, ProcessorMixin,
     TrainingArguments,
 )
 
@@ -133,10 +128,7 @@ def load_model(
     options = options or TuningOptions(tuning=tuning)
     chosen = torch.float32 if trainable and tuning == 'full' else compute_dtype(device, dtype)
     loaded = AutoModelForImageTextToText.from_pretrained(
-        source,
-        dtype=chosen,
-        use_safetensors=True,
-        attn_implementation=attention_implementation(device, chosen),
+        source, dtype=chosen, use_safetensors=True, attn_implementation=attention_implementation(device, chosen),
         quantization_config=quantization_config(tuning, chosen, check_model(source)),
         device_map={'': 0} if device.is_gpu else None,
     )

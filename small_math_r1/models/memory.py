@@ -209,13 +209,8 @@ def memory_parts(
     update, rollout = _update(sizes, work, fixed['gradients']), _rollout(sizes, work)
     buffers = _WORKSPACE + 2*sizes.hidden*sizes.intermediate*(work.tuning in ('qlora', 'lora-8bit')) + rollout['pixels']
     parts = {
-        'weights': fixed['weights'],
-        'adapter': fixed['adapter'],
-        'optimizer': fixed['optimizer'],
-        'buffers': buffers,
-        'gradients': update['gradients'],
-        'activations': update['activations'],
-        'logits': update['logits'],
+        'weights': fixed['weights'], 'adapter': fixed['adapter'], 'optimizer': fixed['optimizer'], 'buffers': buffers,
+        'gradients': update['gradients'], 'activations': update['activations'], 'logits': update['logits'],
         'rollout_cache': rollout['rollout'],
     }
     kept = sum(parts[part] for part in ('weights', 'adapter', 'optimizer', 'buffers'))
@@ -232,13 +227,8 @@ class Gpu:
 
 # %% ../../nbs/models/08_memory.ipynb #0c52fe9f
 GPUS = {
-    't4': Gpu(14.74, 65, has_bfloat16=False),
-    'l4': Gpu(22.0, 121),
-    'a10g': Gpu(22.0, 70),
-    'a100-40': Gpu(39.4, 312),
-    'a100-80': Gpu(79.1, 312),
-    'h100': Gpu(79.1, 989),
-    'h200': Gpu(139.8, 989),
+    't4': Gpu(14.74, 65, has_bfloat16=False), 'l4': Gpu(22.0, 121), 'a10g': Gpu(22.0, 70), 'a100-40': Gpu(39.4, 312),
+    'a100-80': Gpu(79.1, 312), 'h100': Gpu(79.1, 989), 'h200': Gpu(139.8, 989),
 }
 
 def find_gpu(

@@ -60,9 +60,7 @@ def compare_logps(
     "How far apart the log-probabilities of two models are"
     distance = (first - second).abs()
     return {
-        'mean': round(distance.mean().item(), 5),
-        'largest': round(distance.max().item(), 4),
-        'tokens': len(distance),
+        'mean': round(distance.mean().item(), 5), 'largest': round(distance.max().item(), 4), 'tokens': len(distance),
     }
 
 # %% ../../nbs/models/09_merging.ipynb #58a09d23
@@ -123,11 +121,7 @@ def merge_adapter(
         )
     trained_on = Path(adapter)/'base.json'
     report = Merged(
-        base=base,
-        dtype=dtype,
-        layers=len(exact),
-        roundings=round(roundings, 3),
-        logps=logps,
+        base=base, dtype=dtype, layers=len(exact), roundings=round(roundings, 3), logps=logps,
         trained_on=read_json(trained_on)['tuning'] if trained_on.is_file() else None,
     )
     partial = Path(out).with_name(Path(out).name + '.partial')

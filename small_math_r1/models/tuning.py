@@ -6,6 +6,7 @@
 __all__ = ['TUNINGS', 'PARTS', 'TuningOptions', 'parts_of', 'linear_layers', 'skeleton', 'quantization_config', 'add_lora']
 
 # %% ../../nbs/models/03_tuning.ipynb #13ba78fa
+import importlib.util
 import re
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from ..core.files import UserError
-from .devices import ProfileError, mixed_precision, require_bitsandbytes, this_device
+from .devices import ProfileError, mixed_precision, this_device
 
 # %% ../../nbs/models/03_tuning.ipynb #57feb91f
 TUNINGS = ('full', 'lora', 'lora-8bit', 'qlora')
@@ -24,30 +25,19 @@ PARTS = ('language', 'projector', 'vision')
 @dataclass
 class TuningOptions:
     "What is trained, and how: mixed into the configurations of TRL's trainers"
-    tuning: str = field(
-        default='full',
-        metadata={'help': 'What is trained: full, lora (on a 16-bit base), lora-8bit or qlora (on a 4-bit base).'},
-    )
+    tuning: str = field(default='full', metadata={
+        'help': 'What is trained: full, lora (on a 16-bit base), lora-8bit or qlora (on a 4-bit base).'})
     lora_r: int = field(default=16, metadata={'help': 'Rank of the adapters.'})
     lora_alpha: int = field(default=32, metadata={'help': 'Adapters are scaled by lora_alpha / lora_r.'})
-    lora_dropout: float = field(
-        default=0.05, metadata={'help': "Share of an adapter's inputs that is dropped in training."}
-    )
-    trained_parts: str | None = field(
-        default=None,
-        metadata={
-            'help': (
-                'Parts of the model to train: language, projector, vision, joined by +. Default: language with'
-                ' adapters, all of them in full tuning.'
-            )
-        },
-    )
-    ignore_plan: bool = field(
-        default=False, metadata={'help': 'Train even if the memory plan says that it does not fit.'}
-    )
-    bf16: bool | None = field(
-        default=None, metadata={'help': 'Compute in bfloat16. If neither this nor fp16 is given, the device decides.'}
-    )
+    lora_dropout: float = field(default=0.05, metadata={
+        'help': "Share of an adapter's inputs that is dropped in training."})
+    trained_parts: str | None = field(default=None, metadata={
+        'help': 'Parts of the model to train: language, projector, vision, joined by +. Default: language with'
+                ' adapters, all of them in full tuning.'})
+    ignore_plan: bool = field(default=False, metadata={
+        'help': 'Train even if the memory plan says that it does not fit.'})
+    bf16: bool | None = field(default=None, metadata={
+        'help': 'Compute in bfloat16. If neither this nor fp16 is given, the device decides.'})
 
     def __post_init__(self):
         if self.tuning not in TUNINGS:
@@ -110,15 +100,16 @@ def quantization_config(
 ) -> BitsAndBytesConfig | None: # None if the weights stay as they are
     "How bitsandbytes stores the language layers"
     if tuning not in ('qlora', 'lora-8bit'): return None
-    require_bitsandbytes(tuning)
+    if importlib.util.find_spec('bitsandbytes') is None:
+        raise ProfileError(
+            f"`tuning` {tuning!r} needs bitsandbytes, which is not installed: `pip install 'bitsandbytes>=0.50,<0.51'`,"
+            " or use `tuning` 'lora', which needs more memory"
+        )
     layers = linear_layers(skeleton(config))
     kept = [*layers['vision'], *layers['projector'], 'lm_head']
     if tuning == 'lora-8bit': return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type='nf4',
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
+        load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=kept,
     )
 

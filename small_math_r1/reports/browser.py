@@ -90,21 +90,16 @@ _KINDS = {
 def choose_samples(
     before: Sequence[bool],  # Was each problem solved by the earlier model?
     after: Sequence[bool],  # … and by the later one?
-    *,
-    per_kind: int = 2, # At most this many of each kind
-    seed: int = 0, # Of the choice
 ) -> dict[str, tuple[int, list[int]]]:  # Kind -> number of problems of that kind, rows of those drawn
-    "Draw sample problems of each of the `_KINDS` at random"
-    rng, chosen = random.Random(seed), {}
+    "Draw two sample problems of each of the `_KINDS` at random"
+    rng, chosen = random.Random(0), {}
     for outcome, kind in _KINDS.items():
         rows = [row for row, pair in enumerate(zip(before, after, strict=True)) if pair == outcome]
-        chosen[kind] = len(rows), sorted(rng.sample(rows, min(per_kind, len(rows))))
+        chosen[kind] = len(rows), sorted(rng.sample(rows, min(2, len(rows))))
     return chosen
 
 # %% ../../nbs/reports/06_browser.ipynb #8876b471
-def _card(
-    entry: Answered,
-) -> Markup:
+def _card(entry: Answered) -> Markup:
     "Show a problem with its picture and all answers"
     problem = entry.problem
     if problem.data_type == 'image': left = picture_tag(problem.image, f'Picture of the problem: {problem.question}')
@@ -240,10 +235,7 @@ def _select(name: str, title: str, choices: Sequence[tuple[str, str]]) -> Markup
 def _same(values: Sequence[object]) -> list[tuple[str, str]]: return [(str(value), str(value)) for value in values]
 
 
-def _filters(
-    results: Results,
-    problems: Sequence[Problem],
-) -> Markup:
+def _filters(results: Results, problems: Sequence[Problem]) -> Markup:
     "Write the form that narrows the list of problems"
     titles, graders = model_titles(results.models), list(results.graders)
     outcomes = [('', 'all'), ('differ', 'models differ'), ('graders', 'graders differ')]
@@ -264,13 +256,11 @@ def _filters(
     return tag('form', *fields, tag('label', 'words', search), count, class_='filters')
 
 # %% ../../nbs/reports/06_browser.ipynb #422c6e2d
-def problems_section(
-    results: Results,
-    answered: Sequence[Answered],
-) -> Section:
+def problems_section(results: Results, answered: Sequence[Answered]) -> Section:
     "List all problems with a form that filters them"
     grader = list(results.graders)[-1]
     reading = f'The line of a problem says who was right by `{grader}`; open it to see all verdicts.'
     folds = [_fold(number, entry, grader) for number, entry in enumerate(answered)]
     filters = _filters(results, [entry.problem for entry in answered])
-    return Section('problems', 'All problems', [tag('p', prose(reading)), filters, *folds], _BROWSER_STYLE, _BROWSER_SCRIPT)
+    parts = [tag('p', prose(reading)), filters, *folds]
+    return Section('problems', 'All problems', parts, _BROWSER_STYLE, _BROWSER_SCRIPT)

@@ -24,9 +24,7 @@ from .figures import embed_figures, figures_of
 from .browser import Answered, by_problem, problems_section, samples_section
 
 # %% ../../nbs/reports/07_comparison_page.ipynb #14237ecd
-def verdict_section(
-    results: Results,
-) -> Section:
+def verdict_section(results: Results) -> Section:
     "Say in sentences what the results show"
     names, titles, grader = list(results.models), model_titles(results.models), list(results.graders)[-1]
     share = results.models[names[-1]][grader]
@@ -76,9 +74,7 @@ def number_sections(
     ]
 
 # %% ../../nbs/reports/07_comparison_page.ipynb #2cb1d2be
-def setup_parts(
-    results: Results,
-) -> list[Markup]:
+def setup_parts(results: Results) -> list[Markup]:
     "List graders and files, and the problems that were left out"
     def listed(facts: Mapping[str, object]) -> Markup:
         return tag('dl', *(fragment(tag('dt', name), tag('dd', words)) for name, words in facts.items()))

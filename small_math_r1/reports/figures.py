@@ -71,18 +71,14 @@ def _bar(
                       ha='left' if flat else 'center', va='center' if flat else 'bottom')
 
 
-def _grader_legend(figure: Figure, graders: Iterable[str]) -> None:
-    patches = [Patch(label=f'{grader} grader', **_bar_look(COLOURS['any'], grader)) for grader in graders]
+def _legend(figure: Figure, patches: Sequence[Patch]) -> None:
     figure.legend(handles=patches, loc='outside upper center', ncols=min(4, len(patches)))
 
 
 def _model_legend(figure: Figure, names: Sequence[str]) -> None:
-    titles = model_titles(names)
-    patches = [
-        Patch(label=drawable(titles[name])[:40], **_bar_look(colours, 'strict'))
-        for name, colours in _model_colours(names).items()
-    ]
-    figure.legend(handles=patches, loc='outside upper center', ncols=min(4, len(patches)))
+    colours = _model_colours(names)
+    _legend(figure, [Patch(label=drawable(title)[:40], **_bar_look(colours[name], 'strict'))
+                     for name, title in model_titles(names).items()])
 
 
 def _bars(axes: Axes, position: float, group: dict[str, dict[str, Share]], grader: str, *, label: bool) -> None:
@@ -109,9 +105,7 @@ def _counted(results: Results) -> str:
 
 
 @styled
-def draw_overall(
-    results: Results,
-) -> Figure:
+def draw_overall(results: Results) -> Figure:
     "Accuracy of each model under each grader"
     names, graders = _names(results), list(results.graders)
     figure = Figure(figsize=(max(6, 1.1 + 0.42*len(graders)*(len(names) + 1)), 4), layout='constrained')
@@ -163,9 +157,7 @@ def _cell_value(cell: Share | None) -> float:  # Percent, NaN where the problems
 
 
 @styled
-def draw_map(
-    results: Results,
-) -> Figure:
+def draw_map(results: Results) -> Figure:
     "Accuracy by level and subject, a panel for each model, under the last grader"
     table, names = results.level_by_subject, _names(results)
     if not table: raise ValueError('the problems have no levels or no subjects')
@@ -195,9 +187,7 @@ def draw_map(
 
 # %% ../../nbs/reports/03_figures.ipynb #e04f4cc1
 @styled
-def draw_controls(
-    results: Results,
-) -> Figure:
+def draw_controls(results: Results) -> Figure:
     "Accuracy of the stages and of each control, under each grader"
     if not results.controls: raise ValueError('`controls` is empty: run with controls to draw them')
     titles, colours, graders = model_titles(results.models), _model_colours(_names(results)), list(results.graders)
@@ -214,7 +204,7 @@ def draw_controls(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_ylabel('stage or control')
     percent_axis(axes, 'accuracy (% of n held-out problems, greedy)\nwith 95 % Wilson intervals', flat=True)
-    _grader_legend(figure, graders)
+    _legend(figure, [Patch(label=f'{grader} grader', **_bar_look(COLOURS['any'], grader)) for grader in graders])
     return figure
 
 # %% ../../nbs/reports/03_figures.ipynb #c2cd6306
@@ -245,14 +235,14 @@ def _small(picture: Image.Image) -> Image.Image:
     return picture
 
 # %% ../../nbs/reports/03_figures.ipynb #eb087a0d
-def _texts(problem: Problem, outputs: dict[str, str], right: dict[str, bool]) -> list[tuple[str, str, str, int]]:
+def _texts(problem: Problem, answers: dict[str, tuple[str, bool]]) -> list[tuple[str, str, str, int]]:
     "Text, colour, weight and number of lines of each block beside the picture of a problem"
     blocks = [(' '.join([problem.question, *problem.options]), 'black', 'bold', 2)]
     blocks.append((f'gold answer: {problem.answer}', 'black', 'normal', 1))
-    titles = model_titles(outputs)
-    for stage, output in outputs.items():
-        text = f'{titles[stage]} {"✓" if right[stage] else "✗"} {output or "(empty)"}'
-        blocks.append((text, '#1b5e20' if right[stage] else '#9c1c1c', 'normal', 2))
+    titles = model_titles(answers)
+    for stage, (output, is_right) in answers.items():
+        text = f'{titles[stage]} {"✓" if is_right else "✗"} {output or "(empty)"}'
+        blocks.append((text, '#1b5e20' if is_right else '#9c1c1c', 'normal', 2))
     return blocks
 
 
@@ -272,18 +262,16 @@ def _write(axes: Axes, blocks: Sequence[tuple[str, str, str, int]]) -> None:
 @styled
 def draw_samples(
     problems: Sequence[Problem],  # At most six
-    completions: Sequence[dict[str, str]],  # For each problem the output of each stage
-    correct: Sequence[dict[str, bool]],  # For each problem whether each stage was right
+    answers: Sequence[dict[str, tuple[str, bool]]],  # For each problem the output of each stage, and is it right?
 ) -> Figure:
     "Problems with picture, question, gold answer, outputs and verdicts"
     if not 1 <= len(problems) <= 6: raise ValueError(f'`problems` must hold 1 to 6 problems, got {len(problems)}')
-    if not len(problems) == len(completions) == len(correct):
-        counts = f'{len(problems)}, {len(completions)}, {len(correct)}'
-        raise ValueError(f'`problems`, `completions` and `correct` differ in length: {counts}')
+    if len(problems) != len(answers):
+        raise ValueError(f'`problems` and `answers` differ in length: {len(problems)}, {len(answers)}')
     figure = Figure(figsize=(6, 1.5*len(problems)))
     grid = figure.add_gridspec(len(problems), 2, width_ratios=(1, 4), wspace=0.06, hspace=0.12,
                                left=0.01, right=0.99, top=0.98, bottom=0.02)
-    for number, (problem, outputs, right) in enumerate(zip(problems, completions, correct)):
+    for number, (problem, outputs) in enumerate(zip(problems, answers)):
         axes = figure.add_subplot(grid[number, 0])
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(visible=True, color='#bbbbbb')
@@ -292,7 +280,7 @@ def draw_samples(
         axes.set_anchor('N')
         axes = figure.add_subplot(grid[number, 1])
         axes.set_axis_off()
-        _write(axes, _texts(problem, outputs, right))
+        _write(axes, _texts(problem, outputs))
     return figure
 
 # %% ../../nbs/reports/03_figures.ipynb #d4c79111
@@ -362,9 +350,7 @@ def _numbers(shares: Shares, graders: Iterable[str]) -> str:  # By title and gra
     return '; '.join(parts)
 
 
-def figures_of(
-    results: Results,
-) -> dict[str, Described]:  # By name
+def figures_of(results: Results) -> dict[str, Described]:  # By name
     "Draw every figure that the results have data for"
     titles, graders = model_titles(results.models), list(results.graders)
     def titled(shares: Shares) -> Shares: return {titles[name]: shares[name] for name in titles}

@@ -148,9 +148,11 @@ def _draw_samples(results: Results, answered: Sequence[Answered]) -> dict[str, D
     chosen = choose_samples(*([entry.right(name, grader) for entry in answered] for name in kinds))
     entries = [answered[places[0]] for _, places in chosen.values() if places]
     if not entries: return {}
-    texts = [{name: samples[0][0]['completion'] for name, samples in entry.answers.items()} for entry in entries]
-    marks = [{name: entry.right(name, grader) for name in entry.answers} for entry in entries]
-    return {'samples': Described(draw_samples([entry.problem for entry in entries], texts, marks), '', '')}
+    def answers(entry: Answered) -> dict[str, tuple[str, bool]]:
+        texts = {name: samples[0][0]['completion'] for name, samples in entry.answers.items()}
+        return {name: (text, entry.right(name, grader)) for name, text in texts.items()}
+    figure = draw_samples([entry.problem for entry in entries], list(map(answers, entries)))
+    return {'samples': Described(figure, '', '')}
 
 
 def write_report(

@@ -14,7 +14,7 @@ from ..core.problems import ProblemError
 from ..training.signals import GroupRow, SampleRow, training_warnings
 from .html import Markup, Section, figure_grid, fragment, output_box, picture_tag, tag
 from .figures import Described
-from .training_figures import GRPO_CURVES, SFT_CURVES, class_shares, draw_groups, draw_signals
+from .training_figures import CURVES, class_shares, draw_groups, draw_signals
 from .training_figures import draw_training
 
 # %% ../../nbs/reports/05_training_page.ipynb #2ebf9b51
@@ -37,7 +37,7 @@ def draw_training_figures(
     "Draw every figure of training that the logs have data for"
     figures = {}
     for stage, rows in metrics.items():
-        title, ends = STAGE_TITLES[stage], _first_and_last(rows, SFT_CURVES if stage == 'sft' else GRPO_CURVES)
+        title, ends = STAGE_TITLES[stage], _first_and_last(rows, CURVES[stage])
         figures[stage] = Described(
             draw_training(rows, stage),
             f'Training curves of {title}, {len(rows)} rows: {ends}.',

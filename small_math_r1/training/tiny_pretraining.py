@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
-from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
+from transformers import ProcessorMixin, Trainer, TrainingArguments
 
 from ..core.files import LogRow, sha256_file, write_json, write_metrics
 from ..core.folders import run_manifest
