@@ -129,16 +129,7 @@ def _evaluate(options: StageOptions, config: EvaluateConfig, benchmark_options: 
     for name, flag in (('num_samples', '--samples'), ('template', '--prompt')):
         if name in changed_fields(config):
             raise UsageError(f'`{name}` is for the stages of a run: with `--benchmark`, use {flag}')
-    results = evaluate(
-        benchmark_options,
-        out=options.out,
-        profile=options.profile,
-        temperature=config.temperature,
-        batch_size=config.batch_size,
-        max_completion_length=config.max_completion_length,
-        seed=config.seed,
-        fresh=options.fresh,
-    )
+    results = evaluate(Run.of(options), config, benchmark_options)
     for name, outcome in results.items():
         path = os.path.join(options.out, name, 'report.html')
         print(accuracy_lines(outcome), f'{name}: {path}', sep='\n', flush=True)

@@ -9,11 +9,12 @@ __all__ = ['STUDIES', 'AblationConfig', 'ablate', 'ablation_lines', 'record_abla
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from transformers.hf_argparser import HfArg
 
 from ..core.files import JsonObject, read_json, read_jsonl, read_metrics
 from ..core.files import write_json, write_jsonl, write_metrics
@@ -46,16 +47,14 @@ STUDIES = {
 @dataclass
 class AblationConfig(RewardOptions, StageOptions):
     "A study, and the seeds that each of its variants is trained with"
-    study: str = field(default='normalizations', metadata={'help': f'What is compared: {", ".join(STUDIES)}.'})
-    seeds: list[int] = field(
-        default_factory=lambda: [0, 1, 2, 3, 4], metadata={'help': 'Seeds of GRPO; at least two for intervals.'}
-    )
-    variants: dict = field(
+    study: str = HfArg(default='normalizations', help=f'What is compared: {", ".join(STUDIES)}.')
+    seeds: list[int] = HfArg(default_factory=lambda: [0, 1, 2, 3, 4], help='Seeds of GRPO; at least two for intervals.')
+    variants: dict = HfArg(
         default_factory=dict,
-        metadata={'help': 'Section of --config, in place of a study: name -> fields of `grpo:` that it changes.'},
+        help='Section of --config, in place of a study: name -> fields of `grpo:` that it changes.'
     )
-    grpo: dict = field(default_factory=dict, metadata={'help': 'Section of --config that all variants share.'})
-    evaluate: dict = field(default_factory=dict, metadata={'help': 'Section of --config.'})
+    grpo: dict = HfArg(default_factory=dict, help='Section of --config that all variants share.')
+    evaluate: dict = HfArg(default_factory=dict, help='Section of --config.')
 
     def __post_init__(self):
         if self.study not in STUDIES:
@@ -93,9 +92,7 @@ def _run_variant(
         took = train_stage(folder, source, config, run.problems('rl'), grpo_trainer(run), profile=profile)
         model = str(folder/'model')
         sampling = Sampling(
-            max_completion_length=evaluate.max_completion_length,
-            batch_size=evaluate.batch_size,
-            seed=evaluate.seed,
+            max_completion_length=evaluate.max_completion_length, batch_size=evaluate.batch_size, seed=evaluate.seed,
             template=evaluate.template,
         )
         processor = load_processor(model, profile=profile)

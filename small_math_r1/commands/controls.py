@@ -112,10 +112,7 @@ def finished_controls(
         if not run.is_done(stage) or read_json(run.path(stage, 'config.json'))['config']['inputs'] != inputs: continue
         summary, measured = run.summary(stage), Results.from_json(read_json(run.path(stage, 'summary.json')))
         controls[name] = Control(
-            title=title,
-            greedy=measured.models[name],
-            sampled=measured.sampled.models[name],
-            wall_s=summary['train_s'],
+            title=title, greedy=measured.models[name], sampled=measured.sampled.models[name], wall_s=summary['train_s'],
             steps=summary['steps'],
         )
     return controls
@@ -137,10 +134,7 @@ def run_controls(
             write_json(folder/'summary.json', results.to_json())
             return summary
         described = {
-            'sft': settings_of(sft),
-            'grpo': settings_of(grpo),
-            'evaluate': settings_of(config),
-            'inputs': _inputs(run),
+            'sft': settings_of(sft), 'grpo': settings_of(grpo), 'evaluate': settings_of(config), 'inputs': _inputs(run),
         }
         run.stage(f'control_{name}', described, work)
     return finished_controls(run)

@@ -73,9 +73,7 @@ def longest(
         pictures.append(MAX_FRAMES//2*frame_tokens)  # The most that a video may have
         prompts.append(pictures[-1] + max(length for length, video in zip(prompts, is_video) if video))
     return {
-        'prompt_tokens': max(prompts),
-        'picture_tokens': max(pictures, default=0),
-        'completion_tokens': max(traces) + 2,
+        'prompt_tokens': max(prompts), 'picture_tokens': max(pictures, default=0), 'completion_tokens': max(traces) + 2,
     }
 
 # %% ../../nbs/commands/02_plan.ipynb #2b898fea
@@ -237,10 +235,8 @@ class MemoryPlan(TypedDict):
 # %% ../../nbs/commands/02_plan.ipynb #498b8b9c
 def _plan_config(options: PlanOptions, work: Workload) -> JsonObject:
     config = {
-        'tuning': work.tuning,
-        'per_device_train_batch_size': work.batch_size,
-        'gradient_accumulation_steps': work.accumulation,
-        'gradient_checkpointing': work.checkpointing,
+        'tuning': work.tuning, 'per_device_train_batch_size': work.batch_size,
+        'gradient_accumulation_steps': work.accumulation, 'gradient_checkpointing': work.checkpointing,
     }
     if options.stage == 'grpo':
         config |= {'num_generations': work.num_generations, 'max_completion_length': work.completion_tokens}

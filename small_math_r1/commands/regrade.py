@@ -11,6 +11,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from transformers.hf_argparser import HfArg
+
 from ..grading.graders import GRADERS
 from ..evaluation.outputs import align, read_outputs
 from ..evaluation.schema import Results
@@ -30,20 +32,16 @@ class RegradeOptions:
             )
         },
     )
-    names: list[str] = field(
-        default_factory=list, metadata={'help': 'Names of the models; those of the files if not given.'}
-    )
-    graders: list[str] = field(
+    names: list[str] = HfArg(default_factory=list, help='Names of the models; those of the files if not given.')
+    graders: list[str] = HfArg(
         default_factory=lambda: list(REGRADE_GRADERS),
-        metadata={'help': f'From the strictest to the most forgiving: {", ".join(GRADERS)}.'},
+        help=f'From the strictest to the most forgiving: {", ".join(GRADERS)}.'
     )
-    report: str | None = field(
-        default=None, metadata={'help': 'Folder that receives report.html, figures/, results.json and verdicts.csv.'}
+    report: str | None = HfArg(
+        default=None, help='Folder that receives report.html, figures/, results.json and verdicts.csv.'
     )
-    shared: bool = field(default=False, metadata={'help': 'Leave out problems that not all models answered.'})
-    json: bool = field(
-        default=False, metadata={'help': 'Print the results as JSON, and nothing else, to standard output.'}
-    )
+    shared: bool = HfArg(default=False, help='Leave out problems that not all models answered.')
+    json: bool = HfArg(default=False, help='Print the results as JSON, and nothing else, to standard output.')
 
     def __post_init__(self):
         if not self.files: raise ValueError('no file of outputs was given: regrade OUT1.json OUT2.json …')

@@ -239,10 +239,8 @@ def grpo_trainer(
         evaluator = None
         if config.held_out_steps:
             evaluator = held_out_evaluator(
-                processor,
-                run.problems('held_out')[:config.held_out_problems],
-                max_completion_length=config.max_completion_length,
-                batch_size=config.per_device_train_batch_size,
+                processor, run.problems('held_out')[:config.held_out_problems],
+                max_completion_length=config.max_completion_length, batch_size=config.per_device_train_batch_size,
             )
         return train_grpo(model, processor, problems, config, evaluator=evaluator)
     return train

@@ -386,13 +386,19 @@ def read_mixture(
 _WHY_EMPTY = {
     'sft': f'no row has a worked solution; of Video-R1, put {TRACES} beside {ALL_ROWS}',
     'rl': 'no row is left for it',
-    'held_out': 'no row is left for it; raise `held_out` in the recipe',
+    'held_out': 'no row is left for it; raise `held_out` in the recipe, or mix with `--held_out 0.01`',
 }
 
 
 def _list_of(out: Path, split: str) -> Path:
     if split not in SPLITS: raise ValueError(f'`split` must be one of {", ".join(SPLITS)}, got {split!r}')
     return out/'data'/f'{split}.jsonl'
+
+
+def _filled(out: Path, split: str) -> MixtureManifest:
+    manifest = read_manifest(out)
+    if part_sizes(manifest)[split]: return manifest
+    raise ProblemError(f'the recipe {manifest["recipe"]["name"]!r} gives no problems for {split}: {_WHY_EMPTY[split]}')
 
 
 def split_digest(
@@ -402,7 +408,8 @@ def split_digest(
     "Digest of a split, without reading its problems"
     problems = _list_of(Path(out), split)
     if problems.is_file() and _manifest_in(Path(out)) is None: return sha256_file(problems)[:16]  # An earlier release
-    files = {name: digest for name, digest in read_manifest(out)['files'].items() if name.startswith(f'data/{split}-')}
+    files = _filled(Path(out), split)['files']
+    files = {name: digest for name, digest in files.items() if name.startswith(f'data/{split}-')}
     return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()[:16]
 
 # %% ../../nbs/data/13_mixture.ipynb #8ea17c2e
@@ -421,12 +428,8 @@ def read_split(
     out = Path(out)
     problems = _list_of(out, split)
     if problems.is_file() and _manifest_in(out) is None: return read_problems(problems)  # Of an earlier release
-    manifest = read_manifest(out)
-    number = part_sizes(manifest)[split]
-    if not number:
-        raise ProblemError(f'the recipe {manifest["recipe"]["name"]!r} gives no problems for {split}: '
-                           f'{_WHY_EMPTY[split]}')
-    if not problems.is_file(): _unpack(out, split, number)
+    manifest = _filled(out, split)
+    if not problems.is_file(): _unpack(out, split, part_sizes(manifest)[split])
     return read_problems(problems, check_pictures=False)
 
 # %% ../../nbs/data/13_mixture.ipynb #78a2c61a

@@ -65,10 +65,8 @@ def held_out_evaluator(
             ]
             share = Share.of(sum(verdict.correct for verdict in verdicts), len(verdicts))
             numbers |= {
-                f'accuracy_{grader}': share.fraction if share.n else 0.0,
-                f'accuracy_{grader}_low': share.low,
-                f'accuracy_{grader}_high': share.high,
-                'n': share.n,
+                f'accuracy_{grader}': share.fraction if share.n else 0.0, f'accuracy_{grader}_low': share.low,
+                f'accuracy_{grader}_high': share.high, 'n': share.n,
             }
         return numbers | {
             'mean_length': statistics.fmean(row['num_tokens'] for row in rows),

@@ -188,9 +188,7 @@ def _of_run(entry: JsonObject) -> JsonObject:  # The fields of `Results`
     drawn = {name: kinds['sampled'] for name, kinds in entry['stages'].items() if 'sampled' in kinds}
     votes = next((key for key in entry if key.startswith('maj_at_')), None)
     several = votes and {
-        'num_samples': int(votes.removeprefix('maj_at_')),
-        'models': drawn,
-        'maj_at_k': entry[votes],
+        'num_samples': int(votes.removeprefix('maj_at_')), 'models': drawn, 'maj_at_k': entry[votes],
         'pass_at_k': entry.get(votes.replace('maj', 'pass'), {}),
     }
     graders = next(iter(models.values()))

@@ -80,9 +80,7 @@ def _content(entry: Answered, titles: Mapping[str, str]) -> Markup:
 
 # %% ../../nbs/reports/06_browser.ipynb #8840a615
 _KINDS = {
-    (False, True): 'newly right',
-    (True, False): 'newly wrong',
-    (False, False): 'wrong before and after',
+    (False, True): 'newly right', (True, False): 'newly wrong', (False, False): 'wrong before and after',
     (True, True): 'right before and after',
 }
 
@@ -147,13 +145,8 @@ def _fold(
     judged = [samples[0][1].values() for samples in entry.answers.values()]
     reasons = [','.join(verdict.reason for verdict in verdicts) for verdicts in judged]
     return tag(
-        'details',
-        line,
-        _content(entry, titles),
-        class_='problem',
-        data_verdicts=';'.join(reasons),
-        data_level='' if problem.level is None else problem.level,
-        data_subject=problem.subject or '',
+        'details', line, _content(entry, titles), class_='problem', data_verdicts=';'.join(reasons),
+        data_level='' if problem.level is None else problem.level, data_subject=problem.subject or '',
     )
 
 # %% ../../nbs/reports/06_browser.ipynb #f2588adc

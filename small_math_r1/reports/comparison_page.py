@@ -95,11 +95,8 @@ def _render_comparison(results: Results, answered: Sequence[Answered], *, figure
         'Small-Math-R1: outputs graded again',
         f'{titles}; n = {results.n} problems, graders {", ".join(results.graders)}',
         [
-            verdict_section(results),
-            *number_sections(results, figures),
-            samples_section(results, answered),
-            problems_section(results, answered),
-            Section('setup', 'Setup', setup_parts(results)),
+            verdict_section(results), *number_sections(results, figures), samples_section(results, answered),
+            problems_section(results, answered), Section('setup', 'Setup', setup_parts(results)),
         ],
         made_from='Made by small-math-r1 from problems, gold answers and outputs alone; no stored verdict was read.',
     )

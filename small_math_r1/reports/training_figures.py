@@ -133,8 +133,7 @@ def draw_groups(
 _PANELS = (  # Title, unit, and for each column its label and line
     ('reward', 'mean over completions', {'reward': ('reward', '-')}),
     ('right answers', 'share', {
-        'accuracy/flexible': ('sampled, flexible', '-'),
-        'accuracy/strict': ('sampled, strict', '--'),
+        'accuracy/flexible': ('sampled, flexible', '-'), 'accuracy/strict': ('sampled, strict', '--'),
         'eval_accuracy_flexible': ('held out, flexible', 'D'),
     }),
     ('format', 'share', {'format_rate': ('well-formed', '-'), 'completions/clipped_ratio': ('cut off', '--')}),
