@@ -23,10 +23,10 @@ from ..core.problems import Problem
 from ..data.mixture import read_manifest
 from ..grading.graders import RUN_GRADERS, Verdict
 from ..models.generation import Sampling, generate_completions
-from ..models.loading import is_adapter, load_checked, load_processor
+from ..models.loading import load_for_answers
 from ..training.grpo import AdjustedGRPOConfig
 from ..evaluation.results import grade_rows
-from ..evaluation.backends import EvaluateConfig, tuning_of
+from ..evaluation.backends import EvaluateConfig
 from ..evaluation.variants import Ablation, compare_variants
 from .settings import ConfigError, RewardOptions, StageOptions, stage_config
 from .stages import Run, StageSummary, grpo_trainer, settings_of, train_stage
@@ -90,15 +90,11 @@ def _run_variant(
         source, profile, held_out = run.model('sft'), run.profile, run.problems('held_out')
         if preflight: try_reward_first(folder, config, run.problems('rl'))
         took = train_stage(folder, source, config, run.problems('rl'), grpo_trainer(run), profile=profile)
-        model = str(folder/'model')
         sampling = Sampling(
             max_completion_length=evaluate.max_completion_length, batch_size=evaluate.batch_size, seed=evaluate.seed,
             template=evaluate.template,
         )
-        processor = load_processor(model, profile=profile)
-        loaded, _ = load_checked(
-            model, processor, held_out, tuning=tuning_of(model), base=profile.model if is_adapter(model) else None
-        )
+        loaded, processor = load_for_answers(str(folder/'model'), held_out, profile=profile)
         generate_completions(loaded, processor, held_out, sampling=sampling, out=folder/'greedy.jsonl', label=name)
         manifest = run_manifest(described, seed=config.seed, num_threads=torch.get_num_threads(), **took)
         write_json(folder/'manifest.json', manifest)

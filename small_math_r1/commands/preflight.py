@@ -17,7 +17,7 @@ from ..grading.rewards import BUILTIN_REWARDS, Reward, find_rewards, is_builtin_
 from ..grading.preflight import Finding, Preflight, Rollouts, try_reward, try_rollouts
 from ..models.profiles import PROFILES, get_profile
 from ..models.generation import Sampling, generate_completions, prompt_lengths
-from ..models.loading import check_model, is_adapter, load_checked, load_processor
+from ..models.loading import check_model, load_for_answers
 
 # %% ../../nbs/commands/06_preflight.ipynb #3d4d43da
 @dataclass
@@ -63,9 +63,7 @@ def _try_on_model(
     profile = get_profile(options.profile)
     name = profile.model if options.model == 'base' else options.model
     check_model(name)
-    processor = load_processor(name, profile=profile)
-    loading = dict(tuning='lora', base=profile.model) if is_adapter(name) else dict(tuning='full')
-    model, _ = load_checked(name, processor, problems, **loading)
+    model, processor = load_for_answers(name, problems, profile=profile)
     places = random.Random(options.seed).sample(range(len(problems)), min(options.limit, len(problems)))
     answered, length = [problems[place] for place in places], options.max_completion_length
     sampling = Sampling(

@@ -91,10 +91,6 @@ def run_evaluate(
     return write_results(run, config)
 
 # %% ../../nbs/commands/07_run.ipynb #1cb03107
-def _costs(run: Run, stages: list[str]) -> list[StageSummary]:
-    data = read_manifest(run.data) if run.data == run.out else {'wall_s': 0., 'peak_rss_mb': 0}
-    return [{key: data[key] for key in ('wall_s', 'peak_rss_mb')}, *map(run.summary, stages)]
-
 def write_results(
     run: Run, # With a finished evaluation
     config: EvaluateConfig, # Of the evaluation
@@ -102,22 +98,23 @@ def write_results(
     "Assemble the results of all stages, and the manifest"
     controls = finished_controls(run)
     stages = ['sft', 'grpo', 'evaluation', *(f'control_{name}' for name in controls)]
-    costs, trained = _costs(run, stages), {stage: run.summary(stage) for stage in ('sft', 'grpo')}
+    data, costs = read_manifest(run.data), {stage: run.summary(stage) for stage in stages}
+    if run.data == run.out: costs['data'] = data
     facts = RunFacts(
         profile=run.profile_name,
         seed=config.seed,
-        wall_s=round(sum(cost['wall_s'] for cost in costs), 1),
-        peak_rss_mb=max(cost['peak_rss_mb'] for cost in costs),
+        wall_s=round(sum(cost['wall_s'] for cost in costs.values()), 1),
+        peak_rss_mb=max(cost['peak_rss_mb'] for cost in costs.values()),
         prompt=config.template,
         max_completion_length=config.max_completion_length,
         temperature=config.temperature,
         model=Path(run.profile.model).name,
-        training={stage: Training(done['steps'], done['train_s']) for stage, done in trained.items()},
+        training={stage: Training(costs[stage]['steps'], costs[stage]['train_s']) for stage in ('sft', 'grpo')},
     )
     summary = Results.from_json(read_json(run.path('evaluation', 'summary.json')))
     results = replace(summary, controls=controls, facts=facts, report=str(run.path('report.html')))
     write_json(run.path('results.json'), results.to_json())
-    made = {'data': read_manifest(run.data), **{stage: read_json(run.path(stage, 'config.json')) for stage in stages}}
+    made = {'data': data, **{stage: read_json(run.path(stage, 'config.json')) for stage in stages}}
     kept = {name: getattr(facts, name) for name in ('seed', 'profile', 'wall_s', 'peak_rss_mb')}
     write_json(run.path('manifest.json'), run_manifest(made, num_threads=torch.get_num_threads(), **kept))
     return results

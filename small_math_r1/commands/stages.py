@@ -33,7 +33,7 @@ from ..training.sft import SFTStageConfig
 from ..training.grpo import AdjustedGRPOConfig, train_grpo
 from ..evaluation.schema import Results
 from ..evaluation.results import compare, run_outputs
-from ..evaluation.backends import EvaluateConfig, answer_held_out, held_out_evaluator, tuning_of
+from ..evaluation.backends import EvaluateConfig, answer_held_out, held_out_evaluator
 from .settings import StageOptions
 from .plan import require_memory
 
@@ -257,7 +257,7 @@ def answer_and_compare(
     "Let models answer problems, and compare them"
     greedy, sampled = [], []
     for name, model in models.items():
-        rows = answer_held_out(folder, name, model, problems, config, profile=profile, tuning=tuning_of(model))
+        rows = answer_held_out(folder, name, model, problems, config, profile=profile)
         greedy.append(run_outputs(name, problems, rows[0]))
         sampled.append(run_outputs(name, problems, rows[1], kind='sampled'))
     return compare(greedy, graders=RUN_GRADERS, sampled=sampled)[0]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['is_adapter', 'check_model', 'load_processor', 'weights_digest', 'hub_revision', 'base_of', 'load_model', 'save_model',
-           'load_checked', 'use_precision']
+           'load_checked', 'load_for_answers', 'use_precision']
 
 # %% ../../nbs/models/06_loading.ipynb #b21a8a02
 from collections.abc import Sequence
@@ -186,6 +186,18 @@ def load_checked(
     )
     del loaded
     return load_model(model, dtype='float32', **options), torch.float32
+
+# %% ../../nbs/models/06_loading.ipynb #801624ca
+def load_for_answers(
+    model: str, # Folder or hub id of a model or adapter
+    problems: Sequence[Problem], # That it will answer; the first two are tried
+    *,
+    profile: Profile | None, # Its picture budget, and the base of an adapter; None: what was saved with the model
+) -> tuple[PreTrainedModel | PeftModel, ProcessorMixin]:
+    "Load a model with its processor, an adapter on its base"
+    processor, tuning = load_processor(model, profile=profile), 'lora' if is_adapter(model) else 'full'
+    base = profile.model if profile and tuning == 'lora' else None
+    return load_checked(model, processor, problems, tuning=tuning, base=base)[0], processor
 
 # %% ../../nbs/models/06_loading.ipynb #61d0fc44
 def use_precision(
