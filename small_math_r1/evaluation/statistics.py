@@ -28,7 +28,7 @@ def wilson_interval(
     "Wilson's 95 % interval for a share of independent answers"
     if not 0 <= correct <= n: raise ValueError(f'`correct` must be from 0 to `n`, got {correct} of {n}')
     if n == 0: return 0.0, 1.0
-    low, high = proportion_confint(correct, n, alpha=0.05, method='wilson')
+    low, high = proportion_confint(correct, n, alpha=1 - 0.95, method='wilson')  # As in results that are kept
     return min(float(low), correct/n), max(float(high), correct/n)  # Rounding can leave 0 and 1 outside by 1e-18
 
 # %% ../../nbs/evaluation/01_statistics.ipynb #8543a933
