@@ -174,5 +174,5 @@ class RunConfig(RewardOptions, StageOptions):
         if stage != 'mix': return fields
         own = {name: getattr(self, name) for name in ('problems', 'image_root', 'recipe', 'data_root')}
         fields |= {name: value for name, value in own.items() if value is not None}
-        if fields.get('recipe', 'embedded') != 'embedded' and 'seed' not in self.mix: del fields['seed']  # It has its own
+        if fields.get('recipe', 'embedded') != 'embedded' and 'seed' not in self.mix: del fields['seed']  # Its own
         return fields
